@@ -1,0 +1,62 @@
+# `make help` lists the targets. Each one does the set-up that it needs by itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := contracts broker edge stream exporters training vigia
+TEST_ARGS ?=
+
+.PHONY: help setup demo test check chaos bench models lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.stamp-run $(VENV)/.stamp-kafka ## .venv with the command vigia, Kafka's jars, an MQTT broker
+	@scripts/install-debian mosquitto
+
+demo: setup ## the whole line on real data, live in this terminal (DEMO_SEED, DEMO_EVENTS, DEMO_SECONDS, DEMO_JSON)
+	@$(BIN)/vigia demo
+
+test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto and Prometheus (TEST_ARGS="-k name")
+	@scripts/install-debian prometheus
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+chaos: setup $(VENV)/.stamp-dev ## kill -9 under load against an uninterrupted run (CHAOS_SEED, CHAOS_ROWS, CHAOS_KILLS, CHAOS_JSON)
+	@$(BIN)/python -m tests.chaos
+
+bench: setup $(VENV)/.stamp-dev ## speed beside the physical limits (BENCH_JSON)
+	@$(BIN)/python -m tests.bench
+
+models: $(VENV)-train/.stamp-train ## rebuild the shipped model from data that may ship (TensorFlow, in .venv-train)
+	@$(VENV)-train/bin/python -m training
+
+lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
+	@scripts/lock
+	@$(MAKE) --no-print-directory $(VENV)/.stamp-run
+	@$(BIN)/python scripts/lock_kafka_jars.py
+
+clean: ## remove what was built; data under .vigia stays
+	rm -rf $(VENV) $(VENV)-train $(VENV)-lock build dist *.egg-info \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.stamp-run: requirements/run.lock pyproject.toml scripts/install-venv
+	@scripts/install-venv $(VENV) run
+
+$(VENV)/.stamp-dev: requirements/dev.lock $(VENV)/.stamp-run
+	@scripts/install-venv $(VENV) dev
+
+$(VENV)/.stamp-kafka: broker/kafka-jars.lock broker/kafka_jars.py $(VENV)/.stamp-run
+	@$(BIN)/python -m broker.kafka_jars
+	@touch $@
+
+$(VENV)-train/.stamp-train: requirements/train.lock pyproject.toml scripts/install-venv
+	@scripts/install-venv $(VENV)-train train
