@@ -1,0 +1,1 @@
+"""What crosses between rooms: topics, messages, codecs, the plant file and the errors. No I/O."""

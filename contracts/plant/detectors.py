@@ -1,0 +1,155 @@
+"""The detectors' part of the plant file: one section a kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from contracts.durations import Duration
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class Window(BaseModel):
+    """Windows [k·hop, k·hop + width) in event time; equal width and hop are tumbling windows.
+    A window is final once the watermark is `lateness` past its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: Duration = Field(gt=0)
+    hop: Duration = Field(gt=0)
+    lateness: Duration = 0
+
+    @model_validator(mode="after")
+    def _hop_within_width(self) -> Self:
+        if self.hop > self.width:
+            raise ValueError("expected a hop of at most the width: rows between would be unseen")
+        return self
+
+
+class DetectorBase(BaseModel):
+    """What every detector has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: Id
+    assets: tuple[str, ...] = Field(
+        default=("*",), description="asset keys (site/asset); * and ? match", min_length=1
+    )
+    window: Window
+    min_rows: int = Field(
+        default=1, ge=1, description="a window with fewer usable rows is not measured"
+    )
+
+    def uses(self) -> tuple[str, ...]:
+        """The signals that it needs, as far as the plant file says."""
+        return ()
+
+
+class Limit(DetectorBase):
+    """The window's value of a signal against limits. The score is how far it is outside, in
+    the signal's unit; 0 inside."""
+
+    kind: Literal["limit"]
+    signal: Id
+    of: Literal["mean", "min", "max", "median", "last"] = "mean"
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("expected low, high or both")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"expected low < high, got {self.low} and {self.high}")
+        return self
+
+    def uses(self) -> tuple[str, ...]:
+        return (self.signal,)
+
+
+class Rate(DetectorBase):
+    """How fast a signal changes, by least squares over the window, in its unit each `per`."""
+
+    kind: Literal["rate"]
+    signal: Id
+    limit: float = Field(gt=0)
+    per: Duration = Field(default=1_000_000, gt=0)
+    side: Literal["rise", "fall", "both"] = "both"
+
+    def uses(self) -> tuple[str, ...]:
+        return (self.signal,)
+
+
+class Baseline(BaseModel):
+    """What an asset's own history says is normal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    centre: float
+    spread: float = Field(gt=0)
+
+
+class Imbalance(DetectorBase):
+    """Flow that goes in and does not come out, as a fraction of the inlet, less what is normal
+    for this asset by its own history: fitted (`baseline`), or that of the `history` before the
+    window's last `width`. Rows in which the outlet exceeds the inlet beyond `pulse` times are
+    an instrument's fault and not measured, nor are those within `guard` of them."""
+
+    kind: Literal["imbalance"]
+    inlet: Id
+    outlet: Id
+    limit: float = Field(gt=0, description="fraction of the inlet flow")
+    side: Literal["loss", "gain", "both"] = "loss"
+    baseline: dict[str, Baseline] = Field(default_factory=dict)
+    history: Duration | None = Field(default=None, gt=0)
+    pulse: float | None = Field(default=None, gt=1)
+    guard: Duration = 0
+
+    @model_validator(mode="after")
+    def _one_history(self) -> Self:
+        if bool(self.baseline) == (self.history is not None):
+            raise ValueError("expected one of baseline and history")
+        return self
+
+    def uses(self) -> tuple[str, ...]:
+        return (self.inlet, self.outlet)
+
+
+class Pulse(DetectorBase):
+    """An instrument fault: `signal` stands above `ratio` times `reference`, which the process
+    cannot do. The score is the largest ratio in the window."""
+
+    kind: Literal["pulse"]
+    signal: Id
+    reference: Id
+    ratio: float = Field(gt=1)
+
+    def uses(self) -> tuple[str, ...]:
+        return (self.signal, self.reference)
+
+
+class Instrument(DetectorBase):
+    """An instrument fault: the share of the window's rows in which a signal is missing or out
+    of its physical range, by the edge's own quality codes."""
+
+    kind: Literal["instrument"]
+    signals: tuple[Id, ...] = Field(default=(), description="default: all of the asset's")
+    share: float = Field(default=0.5, gt=0, le=1)
+
+    def uses(self) -> tuple[str, ...]:
+        return self.signals
+
+
+class Autoencoder(DetectorBase):
+    """The reconstruction error of a model package, against the threshold it was fitted with."""
+
+    kind: Literal["autoencoder"]
+    package: str = Field(description="folder of the model package, from the plant file's own")
+    factor: float = Field(default=1.0, gt=0, description="of the package's threshold")
+
+
+Detector = Annotated[
+    Limit | Rate | Imbalance | Pulse | Instrument | Autoencoder, Field(discriminator="kind")
+]

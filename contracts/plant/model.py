@@ -1,0 +1,190 @@
+"""The plant file's shape. It refuses keys that it does not know."""
+
+from __future__ import annotations
+
+import hashlib
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from contracts.durations import Duration
+from contracts.identity import asset_key
+from contracts.messages import AlarmClass, Severity
+from contracts.plant.detectors import Detector
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Pointer = Annotated[str, StringConstraints(pattern=r"^(/([^~/]|~[01])*)*$")]
+MqttTopic = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^#+]+$")]
+
+
+class Section(BaseModel):
+    """A mapping in the plant file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Secret(Section):
+    """Where a secret is read from when it is needed; the plant file never holds it."""
+
+    file: str | None = Field(default=None, description="path of a file that holds it")
+    env: str | None = Field(default=None, description="name of an environment variable")
+
+
+class Mqtt(Section):
+    """The MQTT broker of a site."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    client_id: str = Field(
+        default="vigia-edge", description="keeps the session: unique and lasting", min_length=1
+    )
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: str | None = Field(default=None, description="CA of the broker; turns TLS on")
+    session_expiry: Duration = Field(
+        default=86_400_000_000, description="how long the broker keeps messages for us"
+    )
+
+
+class Kafka(Section):
+    """The broker's side."""
+
+    bootstrap: str | None = Field(default=None, description="host:port; default: our own Kafka")
+    prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,100}$")] = "vigia"
+    partitions: int = Field(default=4, ge=1, le=1024)
+    retention: dict[Literal["readings", "detections", "alerts", "dead-letters"], Duration] = Field(
+        default_factory=dict, description="how long topics keep their messages"
+    )
+    retention_bytes: int = Field(
+        default=1_000_000_000, ge=8_388_608, description="bound of one partition, in bytes"
+    )
+
+
+class Rows(Section):
+    """How single values become rows. `grid`: times are rounded to multiples of `period`, and a
+    value further than `tolerance` from its grid point is dropped and counted. `exact`: values
+    with the same time are a row."""
+
+    by: Literal["grid", "exact"] = "grid"
+    period: Duration = Field(default=1_000_000, gt=0)
+    tolerance: Duration | None = Field(default=None, description="default: half the period")
+    missing: Literal["gap", "hold"] = Field(
+        default="gap", description="a value that did not come: a gap, or the last one held"
+    )
+    hold: Duration = Field(default=5_000_000, description="for how long a value may be held")
+
+    @property
+    def tolerance_us(self) -> int:
+        """The tolerance in force."""
+        return self.period // 2 if self.tolerance is None else self.tolerance
+
+
+class Signal(Section):
+    """One measured value of an asset and where it is found in MQTT payloads."""
+
+    id: Id
+    name: str = ""
+    topic: MqttTopic = Field(description="MQTT topic; {site} and {asset} are filled in")
+    pointer: Pointer = Field(default="/value", description="JSON pointer (RFC 6901) of the value")
+    items: Pointer | None = Field(
+        default=None, description="JSON pointer of an array of values; the others start there"
+    )
+    time: Pointer | None = Field(
+        default=None, description="JSON pointer of the source's time; none: time of arrival"
+    )
+    time_format: Literal["us", "ms", "s", "iso8601"] = "ms"
+    unit: str = Field(default="1", description="UCUM code in which the value is kept")
+    source_unit: str | None = Field(
+        default=None, description="UCUM code in which it is sent, when that is another"
+    )
+    range: tuple[float, float] | None = Field(
+        default=None, description="what is physically possible, in `unit`"
+    )
+    period: Duration | None = Field(default=None, description="expected; default: the rows'")
+
+
+class SignalSet(Section):
+    """The signals that assets of one kind have, and how they are put together."""
+
+    rows: Rows = Rows()
+    lateness: Duration = Field(
+        default=1_000_000, description="how far behind the newest row others may still come"
+    )
+    idle: Duration = Field(
+        default=5_000_000, gt=0, description="silence after which the edge says so"
+    )
+    ahead: Duration = Field(
+        default=60_000_000, description="a time further ahead of the clock is a dead letter"
+    )
+    signals: tuple[Signal, ...] = Field(min_length=1, max_length=1024)
+
+
+class Asset(Section):
+    """A thing that is watched."""
+
+    id: Id
+    name: str = ""
+    signals: Id = Field(description="the signal set that it has")
+
+
+class Site(Section):
+    """A place with one edge agent."""
+
+    id: Id
+    name: str = ""
+    assets: tuple[Asset, ...] = Field(min_length=1)
+
+
+class AlarmRule(Section):
+    """When a detector's results become an alarm.
+
+    It is raised once results have been abnormal for `on_delay` (event time), and cleared once
+    the score has stayed below the threshold by `deadband` (a fraction of it) for `off_delay`.
+    """
+
+    id: Id
+    name: str = ""
+    detector: Id
+    alarm_class: AlarmClass = Field(default=AlarmClass.PROCESS, alias="class")
+    severity: Severity = Severity.WARNING
+    on_delay: Duration = 0
+    off_delay: Duration = 0
+    deadband: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class Plant(Section):
+    """A whole plant file."""
+
+    vigia: Literal[1] = Field(description="version of this file's format")
+    mqtt: Mqtt = Mqtt()
+    kafka: Kafka = Kafka()
+    sites: tuple[Site, ...] = Field(min_length=1)
+    signal_sets: dict[Id, SignalSet] = Field(min_length=1)
+    detectors: tuple[Detector, ...] = ()
+    alarms: tuple[AlarmRule, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of what the file means."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def assets(self) -> dict[str, SignalSet]:
+        """Every asset's key (`site/asset`) with its signal set, in the file's order."""
+        return {
+            asset_key(site.id, asset.id): self.signal_sets[asset.signals]
+            for site in self.sites
+            for asset in site.assets
+        }
+
+    def detectors_of(self, asset: str) -> tuple[Detector, ...]:
+        """The detectors that look at `asset`."""
+        return tuple(
+            detector
+            for detector in self.detectors
+            if any(fnmatchcase(asset, pattern) for pattern in detector.assets)
+        )
+
+    def rules_of(self, detector: str) -> tuple[AlarmRule, ...]:
+        """The alarm rules that a detector's results feed."""
+        return tuple(rule for rule in self.alarms if rule.detector == detector)

@@ -1,0 +1,210 @@
+"""`vigia.readings`: a columnar batch of one asset's rows.
+
+The value is an Arrow IPC stream with one record batch: `time` (timestamp, µs, UTC), one float64
+column a signal (its unit and clock in the field's metadata) and `quality`, a fixed-size list of
+uint8, one code a signal. What recovery needs stands in the headers, so that the end of the log
+can be read without decoding values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from contracts.errors import DecodeError
+from contracts.headers import NO_TIME, Headers, cloud_event, header_map, int_header
+
+KIND = "vigia.readings.v1"
+CONTENT_TYPE = "application/vnd.apache.arrow.stream"
+MAX_ROWS = 100_000
+MAX_SIGNALS = 1_024
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+class Quality(IntEnum):
+    """What the edge knows of one reading. Only GOOD and HELD are measured values."""
+
+    GOOD = 0
+    MISSING = 1
+    HELD = 2
+    OUT_OF_RANGE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A signal in a batch: its id, UCUM unit, and whether its times are the `source`'s own
+    or those of its `arrival` at the edge."""
+
+    signal: str
+    unit: str = "1"
+    clock: str = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a batch stands in its asset's stream, as the edge wrote it.
+
+    `sequence` counts the asset's batches from 0. Rows with an event time below `wm_before_us`
+    came too late for windows that ended by then; `wm_after_us` says what is complete with this
+    batch. `max_before_us` is the largest event time of all earlier batches (NO_TIME when there
+    is none). `received_us` is when the edge received the newest row, by the edge's clock.
+    """
+
+    sequence: int
+    wm_before_us: int = NO_TIME
+    wm_after_us: int = NO_TIME
+    max_before_us: int = NO_TIME
+    received_us: int = 0
+
+    def after(self, newest_us: int, wm_us: int, received_us: int) -> Position:
+        """The position of the batch that follows one whose newest row is at `newest_us`
+        (NO_TIME for a heartbeat), when it is written with watermark `wm_us`."""
+        return Position(
+            self.sequence + 1,
+            self.wm_after_us,
+            max(self.wm_after_us, wm_us),
+            max(self.max_before_us, newest_us),
+            received_us,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingBatch:
+    """One message: `times_us` int64 [n], `values` float64 [n, S] (NaN where there is no
+    reading), `quality` uint8 [n, S]. n = 0 is a heartbeat. Rows need not be in order."""
+
+    asset: str
+    position: Position
+    columns: tuple[Column, ...]
+    times_us: NDArray[np.int64]
+    values: NDArray[np.float64]
+    quality: NDArray[np.uint8]
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The ids of the signals, in column order."""
+        return tuple(column.signal for column in self.columns)
+
+    @property
+    def newest_us(self) -> int:
+        """The largest event time in this batch alone, or NO_TIME."""
+        return int(self.times_us.max()) if len(self.times_us) else NO_TIME
+
+
+def encode(batch: ReadingBatch, *, source: str) -> tuple[bytes, Headers]:
+    """The message's value and headers. `source` names the agent, as a CloudEvents source."""
+    fields = [pa.field("time", _TIME)]
+    arrays: list[Any] = [pa.array(batch.times_us, type=_TIME)]
+    for index, column in enumerate(batch.columns):
+        meta = {"unit": column.unit, "clock": column.clock}
+        fields.append(pa.field(column.signal, pa.float64(), metadata=meta))
+        arrays.append(pa.array(np.ascontiguousarray(batch.values[:, index])))
+    width = len(batch.columns)
+    flat = pa.array(np.ascontiguousarray(batch.quality).reshape(-1))
+    fields.append(pa.field("quality", pa.list_(pa.uint8(), width)))
+    arrays.append(pa.FixedSizeListArray.from_arrays(flat, width))
+    schema = pa.schema(fields)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.record_batch(arrays, schema=schema))
+    return sink.getvalue().to_pybytes(), _headers(batch, source)
+
+
+def _headers(batch: ReadingBatch, source: str) -> Headers:
+    position = batch.position
+    return cloud_event(
+        KIND,
+        source=source,
+        id=f"{batch.asset}:{position.sequence}:{position.received_us}",
+        content_type=CONTENT_TYPE,
+        subject=batch.asset,
+        extensions={
+            "sequence": position.sequence,
+            "wmbefore": position.wm_before_us,
+            "wmafter": position.wm_after_us,
+            "maxbefore": position.max_before_us,
+            "newest": batch.newest_us,
+            "received": position.received_us,
+        },
+    )
+
+
+def position_of(headers: dict[str, bytes]) -> Position:
+    """The batch's position, from its headers alone. Raises FieldError."""
+    return Position(
+        sequence=int_header(headers, "ce_sequence"),
+        wm_before_us=int_header(headers, "ce_wmbefore"),
+        wm_after_us=int_header(headers, "ce_wmafter"),
+        max_before_us=int_header(headers, "ce_maxbefore"),
+        received_us=int_header(headers, "ce_received"),
+    )
+
+
+@dataclass(slots=True)
+class ReadingDecoder:
+    """Decodes batches; remembers the schemas it has seen, which come again and again.
+
+    Raises DecodeError or FieldError, never anything else, whatever the bytes are.
+    """
+
+    _columns: dict[bytes, tuple[Column, ...]] = field(default_factory=dict)
+
+    def decode(self, value: bytes | None, headers: list[tuple[str, bytes]] | None) -> ReadingBatch:
+        """The batch in one message."""
+        named = header_map(headers)
+        kind = named.get("ce_type", b"")
+        if kind != KIND.encode():
+            raise DecodeError(f"expected {KIND}, got {kind[:60]!r}", reason="schema")
+        asset = named.get("ce_subject", b"").decode(errors="replace")
+        position = position_of(named)
+        times, values, quality, columns = self._table(value or b"")
+        return ReadingBatch(asset, position, columns, times, values, quality)
+
+    def _table(self, value: bytes) -> tuple[Any, Any, Any, tuple[Column, ...]]:
+        try:
+            batch = pa.ipc.open_stream(value).read_next_batch()
+            columns = self._columns_of(batch.schema)
+            if batch.num_rows > MAX_ROWS:
+                raise DecodeError(f"{batch.num_rows} rows, more than {MAX_ROWS}")
+            times = batch.column(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+            values = np.empty((batch.num_rows, len(columns)), np.float64)
+            for index in range(len(columns)):
+                values[:, index] = batch.column(index + 1).to_numpy(zero_copy_only=False)
+            flat = batch.column(len(columns) + 1).flatten().to_numpy(zero_copy_only=False)
+            quality = flat.reshape(values.shape)
+        except (pa.ArrowException, ValueError, TypeError, StopIteration, OSError) as error:
+            raise DecodeError(f"not a reading batch: {error}") from error
+        return times, values, quality, columns
+
+    def _columns_of(self, schema: pa.Schema) -> tuple[Column, ...]:
+        key = schema.serialize().to_pybytes()
+        known = self._columns.get(key)
+        if known is None:
+            if len(self._columns) > 10_000:
+                self._columns.clear()
+            known = self._columns[key] = _parse_columns(schema)
+        return known
+
+
+def _parse_columns(schema: pa.Schema) -> tuple[Column, ...]:
+    fields = list(schema)
+    if len(fields) < 3 or len(fields) > MAX_SIGNALS + 2:
+        raise DecodeError(f"{len(fields)} columns: expected time, 1 to {MAX_SIGNALS}, quality")
+    if (fields[0].name, fields[0].type) != ("time", _TIME):
+        raise DecodeError(f"expected column time of type {_TIME}, got {fields[0]}")
+    width = len(fields) - 2
+    last = fields[-1]
+    if (last.name, last.type) != ("quality", pa.list_(pa.uint8(), width)):
+        raise DecodeError(f"expected column quality of {width} uint8, got {last}")
+    columns = []
+    for one in fields[1:-1]:
+        if one.type != pa.float64():
+            raise DecodeError(f"column {one.name}: expected double, got {one.type}")
+        meta = {k.decode(): v.decode() for k, v in (one.metadata or {}).items()}
+        columns.append(Column(one.name, meta.get("unit", "1"), meta.get("clock", "source")))
+    return tuple(columns)

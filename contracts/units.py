@@ -1,0 +1,57 @@
+"""Units as UCUM codes (`m3/h`, `kPa`, `Cel`), checked and converted by ucumvert and pint."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+class UnitError(ValueError):
+    """Not a UCUM code, or two codes that measure different things."""
+
+
+@cache
+def _registry() -> Any:
+    # Loading pint takes a second, and most processes never convert.
+    from ucumvert import PintUcumRegistry  # type: ignore[import-untyped]
+
+    return PintUcumRegistry()
+
+
+@cache
+def _unit(code: str) -> Any:
+    from lark.exceptions import LarkError
+    from pint.errors import PintError
+    from ucumvert.parser import InvalidUcumError  # type: ignore[import-untyped]
+
+    try:
+        return _registry().from_ucum(code)
+    except (LarkError, PintError, InvalidUcumError, ValueError, KeyError) as error:
+        raise UnitError(f"expected a UCUM code such as m3/h, kPa or Cel, got {code!r}") from error
+
+
+def check_unit(code: str) -> None:
+    """Raises UnitError unless `code` is a UCUM code."""
+    _unit(code)
+
+
+@cache
+def conversion(source: str, target: str) -> tuple[float, float]:
+    """`(factor, offset)` with target = factor · source + offset.
+
+    Raises UnitError when a code is not UCUM or the two measure different things.
+    """
+    if source == target:
+        return 1.0, 0.0
+    registry, have, want = _registry(), _unit(source), _unit(target)
+    if have.units.dimensionality != want.units.dimensionality:
+        raise UnitError(f"{source} cannot be converted to {target}")
+    zero = _convert(registry, 0.0, have, want)
+    one = _convert(registry, 1.0, have, want)
+    return one - zero, zero
+
+
+def _convert(registry: Any, value: float, have: Any, want: Any) -> float:
+    # A UCUM code may carry a number of its own (10*3/uL): pint keeps it as the magnitude.
+    quantity = registry.Quantity(value * have.magnitude, have.units)
+    return float(quantity.to(want.units).magnitude) / float(want.magnitude)
