@@ -1,0 +1,1 @@
+"""The one Kafka client of all rooms, and Apache Kafka itself from pip."""
