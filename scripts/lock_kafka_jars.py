@@ -6,9 +6,10 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from broker.kafka_jars import LOCK
 from jgo.env import EnvironmentBuilder
 from jgo.maven import MavenContext, PythonResolver
+
+from broker.kafka_jars import LOCK
 
 # Without naming kafka-clients, mediation picks an older one and the server dies.
 ENDPOINT = "+".join(
