@@ -23,4 +23,9 @@ def murmur2(data: bytes) -> int:
 
 def partition_of(key: str, partitions: int) -> int:
     """The partition of `key` (an asset, whatever the message's own key is)."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    return partition_of_bytes(key.encode(), partitions)
+
+
+def partition_of_bytes(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's default partitioner gives a message with this key."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
