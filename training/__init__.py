@@ -1,0 +1,1 @@
+"""From history to a model package, with the features that serve it (stream.core)."""
