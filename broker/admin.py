@@ -1,0 +1,66 @@
+"""Connections that ask a cluster about itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from contracts.errors import BrokerError
+
+
+@asynccontextmanager
+async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client; Kafka's errors inside the block become BrokerError."""
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap, client_id="vigia-admin", request_timeout_ms=10_000
+    )
+    with mapped(bootstrap):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@asynccontextmanager
+async def groupless_consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that commits nothing; Kafka's errors inside the block become BrokerError."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        client_id="vigia-reader",
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=4_194_304,
+        request_timeout_ms=10_000,
+    )
+    with mapped(bootstrap):
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+async def partition_counts(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions each topic has; topics without leaders for all are left out."""
+    return {
+        topic["topic"]: len(topic["partitions"])
+        for topic in await client.describe_topics(list(topics))
+        if topic["error_code"] == 0 and all(part["leader"] >= 0 for part in topic["partitions"])
+    }
+
+
+@contextmanager
+def mapped(bootstrap: str) -> Iterator[None]:
+    """Raises what aiokafka raises inside the block as BrokerError."""
+    try:
+        yield
+    except KafkaError as error:
+        text = f"Kafka at {bootstrap}: {str(error) or type(error).__name__}"
+        raise BrokerError(text, retriable=error.retriable) from error

@@ -1,0 +1,29 @@
+"""aiokafka's producer without its clock: what waits for a broker waits, it never expires."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerClosed
+
+
+class PatientProducer(AIOKafkaProducer):  # type: ignore[misc]
+    """An idempotent producer whose batches have no time to live.
+
+    aiokafka drops a batch that waited `request_timeout_ms` for a leader, even one that was
+    sent before and may be in the log. Its number in the sequence is then used up: sending
+    the records again doubles them or breaks the sequence. A batch that never expires is
+    sent again under its own number, and the broker sees that it has it already.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(enable_idempotence=True, acks="all", **options)
+        self._message_accumulator._batch_ttl = math.inf
+
+    async def abandon(self) -> None:
+        """Stops sending and fails whatever is not acknowledged, so that nobody waits for it."""
+        await self._sender.close()
+        self._message_accumulator.fail_all(ProducerClosed())
+        await self.stop()
