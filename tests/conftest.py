@@ -1,0 +1,111 @@
+"""Real brokers and servers for the tests, each on a free port of the loopback interface.
+
+With VIGIA_REQUIRE_REAL=1 a test that needs one of them and is skipped counts as failed.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from broker.kafka_jars import checked_jars, default_folder, read_lock
+from broker.kafka_local import LocalKafka
+from contracts.errors import BrokerError
+from tests.processes.mosquitto import Mosquitto, find_mosquitto
+from tests.processes.prometheus import Prometheus, find_prometheus
+
+REAL = {"kafka": "kafka", "own_kafka": "kafka", "mosquitto": "mqtt", "prometheus": "prometheus"}
+"""The marker of every test that uses a fixture of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningKafka:
+    """A Kafka that tests may use and not stop."""
+
+    bootstrap: str
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in REAL:
+                item.add_marker(REAL[fixture])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    required = os.environ.get("VIGIA_REQUIRE_REAL") == "1"
+    real = any(item.get_closest_marker(marker) for marker in REAL.values())
+    if required and real and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and VIGIA_REQUIRE_REAL=1 forbids that: {report.longrepr}"
+    return report
+
+
+def _require_kafka() -> None:
+    try:
+        checked_jars(read_lock(), default_folder())
+    except BrokerError as error:
+        pytest.skip(f"no Apache Kafka: {error}")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningKafka]:
+    """One Apache Kafka for all tests, or that of KAFKA_BOOTSTRAP. Use `topic_prefix` on it."""
+    if bootstrap := os.environ.get("KAFKA_BOOTSTRAP"):
+        yield RunningKafka(bootstrap)
+        return
+    _require_kafka()
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as local:
+        yield RunningKafka(local.bootstrap)
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
+    """An Apache Kafka of this test alone, running; it may be stopped, killed and started."""
+    _require_kafka()
+    with LocalKafka(tmp_path / "kafka") as local:
+        yield local
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix of topics and groups that no other test has."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A Mosquitto of this test alone, running; it may be stopped, killed and started."""
+    program = find_mosquitto()
+    if program is None:
+        pytest.skip("no Mosquitto: install Debian's package mosquitto")
+    with Mosquitto(program, tmp_path / "mosquitto") as process:
+        yield process
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Callable[[int], Prometheus]]:
+    """`prometheus(port)` starts a Prometheus that scrapes that port; it ends with the test."""
+    program = find_prometheus()
+    if program is None:
+        pytest.skip("no Prometheus: install Debian's package prometheus")
+    started: list[Prometheus] = []
+
+    def start(scrape_port: int) -> Prometheus:
+        folder = tmp_path / f"prometheus-{len(started)}"
+        started.append(Prometheus(program, folder, scrape_port=scrape_port))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
