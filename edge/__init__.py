@@ -1,0 +1,1 @@
+"""The edge agent: sensors in, rows of readings out to Kafka."""

@@ -1,0 +1,1 @@
+"""What touches the world: MQTT, Kafka, the event loop."""

@@ -1,0 +1,1 @@
+"""Pure: values in, values out. The clock is an argument."""
