@@ -6,7 +6,8 @@ A package is a folder of three files: `model.onnx`, `manifest.json` (this) and `
 `score` float32 [n] and `errors` float32 [n, F], the same error feature by feature. Any n.
 
 `golden.npz` holds `values` float64 [m, rows, S] (raw, NaN for missing), `asset` [m], `why` int8 [m]
-(features.Why) and `score` float32 [m] as the training framework computed it.
+(features.Why) and `score` float32 [m] as the training framework computed it, NaN where the
+window is not measured.
 """
 
 from __future__ import annotations

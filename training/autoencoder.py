@@ -1,0 +1,80 @@
+"""The LSTM autoencoder: built and trained with Keras, exported to ONNX with its score inside.
+
+window [n, T, F] - LSTM - code - repeated T times - LSTM - Dense - rebuilt [n, T, F]
+errors [n, F]: mean over rows of |window - rebuilt|;  score [n]: mean of errors
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import onnx
+import tensorflow as tf
+import tf2onnx
+from keras import layers, ops
+
+from training import recipe
+from training.fitting import drifted
+
+F32 = npt.NDArray[np.float32]
+OPSET = 17
+
+
+def build() -> Any:
+    """The untrained model: features in, the rebuilt features out."""
+    shape = (recipe.ROWS, len(recipe.FEATURES.features))
+    window = keras.Input(shape, name="window")
+    code = layers.Dense(recipe.CODE)(layers.LSTM(recipe.UNITS)(window))
+    spread = layers.RepeatVector(recipe.ROWS)(code)
+    rebuilt = layers.Dense(shape[1])(layers.LSTM(recipe.UNITS, return_sequences=True)(spread))
+    return keras.Model(window, rebuilt)
+
+
+def train(x: F32, *, epochs: int = recipe.EPOCHS, seed: int = recipe.SEED) -> Any:
+    """A model trained on windows x [n, T, F]. The same seed on the same machine gives the same
+    model; the learning rate falls to a third for the last third of the epochs."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    rng = np.random.default_rng(seed)
+    model = build()
+    model.compile(keras.optimizers.Adam(3e-3), "mae")
+    for epoch in range(epochs):
+        if epoch == 2 * epochs // 3:
+            model.optimizer.learning_rate.assign(1e-3)
+        windows = drifted(x, rng)
+        model.fit(windows, windows, batch_size=recipe.BATCH, verbose=0)
+    return model
+
+
+def scores(model: Any, x: F32) -> F32:
+    """float32 [n]: the score of each window, by Keras."""
+    return np.concatenate(
+        [np.asarray(_score(model, x[at : at + 1024])[0]) for at in range(0, len(x), 1024)]
+    )
+
+
+def _score(model: Any, window: Any) -> tuple[Any, Any]:
+    errors = ops.mean(ops.abs(window - model(window)), axis=1)
+    return ops.mean(errors, axis=1), errors
+
+
+def to_onnx(model: Any) -> bytes:
+    """The model as ONNX: `window` float32 [n, T, F] to `score` [n] and `errors` [n, F], any n."""
+
+    def scored(window: Any) -> dict[str, Any]:
+        score, errors = _score(model, window)
+        return {"score": score, "errors": errors}
+
+    shape = (None, recipe.ROWS, len(recipe.FEATURES.features))
+    signature = [tf.TensorSpec(shape, tf.float32, name="window")]
+    function = tf.function(scored, input_signature=signature)
+    exported, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
+    exported.graph.name = recipe.NAME
+    for value in (*exported.graph.input, *exported.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    onnx.checker.check_model(exported)
+    return bytes(exported.SerializeToString(deterministic=True))
