@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -15,7 +16,9 @@ UNITS_US = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
 }
-_FORM = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)\s*\Z")
+MAX_US = 36_500 * UNITS_US["d"]
+_PATTERN = r"^\s*([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(us|ms|s|min|h|d)\s*$"
+_FORM = re.compile(_PATTERN.replace("$", r"\Z"))
 EXPECTED = "a duration such as 100ms, 3s, 5min, 2h or 7d"
 
 
@@ -24,9 +27,11 @@ def parse_duration(text: str) -> int:
     found = _FORM.match(text)
     if not found:
         raise ValueError(f"expected {EXPECTED}, got {text!r}")
-    exact = float(found[1]) * UNITS_US[found[2]]
+    exact = Decimal(found[1]) * UNITS_US[found[2]]
     if exact != int(exact):
         raise ValueError(f"expected whole microseconds, got {text!r}")
+    if exact > MAX_US:
+        raise ValueError(f"expected at most {format_duration(MAX_US)}, got {text!r}")
     return int(exact)
 
 
@@ -52,8 +57,6 @@ Duration = Annotated[
     int,
     BeforeValidator(_validate),
     Field(ge=0),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": _FORM.pattern.replace("\\Z", "$")}, {"const": 0}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": _PATTERN}, {"const": 0}]}),
 ]
 """Microseconds; written in YAML as a duration with its unit."""

@@ -123,7 +123,7 @@ def _watched(path: Path, detector: Any, watched: list[str], assets: dict[str, An
             if group and signal not in known:
                 yield path, f"signal {signal!r} is none of {asset}'s ({', '.join(sorted(known))})"
         if isinstance(detector, Imbalance) and detector.baseline and asset not in detector.baseline:
-            yield (*path, "baseline"), f"expected centre and spread for {asset}"
+            yield (*path, "baseline"), f"expected the normal imbalance of {asset}"
 
 
 def _alarms(usable: dict[str, Any]) -> Found:

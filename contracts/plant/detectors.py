@@ -82,30 +82,28 @@ class Rate(DetectorBase):
         return (self.signal,)
 
 
-class Baseline(BaseModel):
-    """What an asset's own history says is normal."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    centre: float
-    spread: float = Field(gt=0)
-
-
 class Imbalance(DetectorBase):
     """Flow that goes in and does not come out, as a fraction of the inlet, less what is normal
-    for this asset by its own history: fitted (`baseline`), or that of the `history` before the
-    window's last `width`. Rows in which the outlet exceeds the inlet beyond `pulse` times are
-    an instrument's fault and not measured, nor are those within `guard` of them."""
+    for this asset by its own history. The score is the median over the window's rows.
+
+    The history is a fitted number for each asset (`baseline`), or the median of the `history`
+    just before each window. Rows in which more comes out than goes in, by `pulse` beyond the
+    normal, are an instrument's fault; they and their neighbours within `guard` are not measured.
+    """
 
     kind: Literal["imbalance"]
     inlet: Id
     outlet: Id
-    limit: float = Field(gt=0, description="fraction of the inlet flow")
+    limit: float = Field(gt=0, lt=1, description="fraction of the inlet flow")
     side: Literal["loss", "gain", "both"] = "loss"
-    baseline: dict[str, Baseline] = Field(default_factory=dict)
+    baseline: dict[str, float] = Field(
+        default_factory=dict, description="the normal imbalance of each asset, as a fraction"
+    )
     history: Duration | None = Field(default=None, gt=0)
-    pulse: float | None = Field(default=None, gt=1)
-    guard: Duration = 0
+    pulse: float | None = Field(default=None, gt=0)
+    guard: tuple[Duration, Duration] = Field(
+        default=(0, 0), description="[before, after] each row of a pulse"
+    )
 
     @model_validator(mode="after")
     def _one_history(self) -> Self:

@@ -1,0 +1,123 @@
+"""`vigia stream worker`: the composition root of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from broker.producer import Producer
+from broker.status import Figures, StatusPublisher
+from contracts.errors import VigiaError
+from contracts.plant import Plant, read_plant
+from contracts.plant.detectors import Autoencoder
+from contracts.topics import ALARMS, DETECTIONS, READINGS, topic_name
+from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
+from stream.adapters.detect_agent import DetectAgent
+from stream.adapters.faust_log import FaustLog
+from stream.adapters.onnx_package import load_package
+from stream.core.alarms import Alarms
+from stream.core.autoencoder import AutoencoderDetector
+from stream.core.detect import Detect
+from stream.core.detectors import Detector
+from stream.core.rules import rule
+
+log = logging.getLogger("stream")
+
+
+def now_us() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1000
+
+
+@click.group(name="stream")
+def cli() -> None:
+    """Readings to detections to alarms."""
+
+
+@cli.command()
+@click.option("--plant", "plant_file", required=True, type=click.Path(path_type=Path))
+@click.option("--kafka", default=None, help="HOST:PORT; default: the plant file's bootstrap")
+@click.option("--instance", default=None, help="this worker's name; default: host and process")
+@click.option("--threads", default=1, show_default=True, help="threads of a model")
+def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: int) -> None:
+    """One worker of the consumer group. Start more for more partitions."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    name = instance or f"{socket.gethostname()}-{os.getpid()}"
+    try:
+        plant = read_plant(plant_file.read_text(encoding="utf-8"), str(plant_file))
+        bootstrap = kafka or plant.kafka.bootstrap
+        if bootstrap is None:
+            raise VigiaError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        detectors = build_detectors(plant, plant_file.parent, threads)
+        asyncio.run(run(plant, detectors, bootstrap, f"stream/{name}"))
+    except (VigiaError, OSError, UnicodeDecodeError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(1 if getattr(error, "retriable", False) else 2)
+    # Faust's threads may wait for a broker that is away: nothing is left to do for them.
+    logging.shutdown()
+    os._exit(0)
+
+
+def build_detectors(plant: Plant, folder: Path, threads: int) -> Mapping[str, Detector]:
+    """What runs each detector of the plant file. Raises ModelError for a package that is refused,
+    or that was not fitted for an asset it shall watch."""
+    detectors: dict[str, Detector] = {}
+    for section in plant.detectors:
+        found = rule(section)
+        if isinstance(section, Autoencoder):
+            package = load_package(folder / section.package, threads=threads)
+            watched = [a for a in plant.assets() if section in plant.detectors_of(a)]
+            package.manifest.scaler(tuple(watched))
+            found = AutoencoderDetector(section, package.manifest, package.score)
+        assert found is not None
+        detectors[section.id] = found
+    return detectors
+
+
+async def run(
+    plant: Plant, detectors: Mapping[str, Detector], bootstrap: str, process: str
+) -> None:
+    """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on."""
+    producer = Producer(bootstrap, client_id=process.replace("/", "-"))
+    await producer.start()
+    prefix = plant.kafka.prefix
+    detect = DetectAgent(Detect(plant, detectors), producer, plant.kafka, process, now_us)
+    store = CompactedAlarms(bootstrap, topic_name(ALARMS, prefix))
+    alarm = AlarmAgent(Alarms(plant), producer, store, plant.kafka, process, now_us)
+    faust = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
+    faust.subscribe(topic_name(READINGS, prefix), detect)
+    faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: loop.create_task(faust.stop()))
+    status = StatusPublisher(producer, process, lambda: _figures(detect, alarm), prefix=prefix)
+    saying = asyncio.create_task(status.run())
+    try:
+        await faust.run()
+    finally:
+        saying.cancel()
+        await status.last()
+        await producer.stop()
+
+
+def _figures(detect: DetectAgent, alarm: AlarmAgent) -> Figures:
+    latencies = {
+        "detection": detect.latency.histogram(),
+        "alert": alarm.latency.histogram(),
+    }
+    return Figures({**detect.accounts(), **alarm.accounts()}, latencies=latencies)
+
+
+if __name__ == "__main__":
+    cli()

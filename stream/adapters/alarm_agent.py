@@ -1,0 +1,117 @@
+"""Detections to alarms on the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from broker.reader import read_compacted
+from broker.status import Latency
+from contracts.deadletters import dead_letter
+from contracts.errors import DecodeError, MessageError
+from contracts.identity import alert_id
+from contracts.messages import (
+    Account,
+    AlarmState,
+    Alert,
+    DetectionBatch,
+    decode_json,
+    encode_json,
+    headers_for,
+)
+from contracts.partitions import partition_of
+from contracts.plant.model import Kafka
+from contracts.record import Outgoing, Record
+from contracts.topics import ALARMS, ALERTS, DEAD_LETTERS, topic_name
+from stream.core.alarms import Alarms
+from stream.ports import AlarmStore, Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class CompactedAlarms:
+    """The states on `vigia.alarms`."""
+
+    bootstrap: str
+    topic: str
+
+    async def load(self, partitions: Iterable[int]) -> list[AlarmState]:
+        states = []
+        for partition in sorted(partitions):
+            for record in await read_compacted(self.bootstrap, self.topic, partition):
+                if record.value is not None:
+                    states.append(decode_json(AlarmState, record.value))
+        return states
+
+
+@dataclass(slots=True)
+class AlarmAgent:
+    """Runs an `Alarms` on records: first every alert is acknowledged, then the state that says
+    it happened, then the offset. After a crash in between, the same alert comes again."""
+
+    alarms: Alarms
+    publisher: Publisher
+    store: AlarmStore
+    kafka: Kafka
+    source: str
+    now_us: Callable[[], int]
+    latency: Latency = field(default_factory=Latency)
+    unusable: Counter[str] = field(default_factory=Counter)
+    _heads: dict[int, int] = field(default_factory=dict)
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        self._heads.clear()
+        self.alarms.assign(await self.store.load(partitions))
+
+    async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
+        alerts: list[Alert] = []
+        states: dict[str, AlarmState] = {}
+        letters = []
+        for record in records:
+            try:
+                batch = decode_json(DetectionBatch, record.value)
+            except DecodeError as error:
+                letters.append(self._letter(record, error))
+            else:
+                happened, changed = self.alarms.apply(batch)
+                alerts += happened
+                states |= {state.alarm: state for state in changed}
+            self._heads[record.partition] = record.offset + 1
+        await self.publisher.send_all([*map(self._alert, alerts), *letters])
+        await self.publisher.send_all(map(self._state, states.values()))
+        now = self.now_us()
+        for alert in alerts:
+            self.latency.observe((now - alert.received_us) / 1e6)
+        return self._heads
+
+    def accounts(self) -> Mapping[str, Account]:
+        return self.alarms.accounts()
+
+    def _alert(self, alert: Alert) -> Outgoing:
+        return self._outgoing(ALERTS.name, alert, alert.id, alert.alarm, alert.asset)
+
+    def _state(self, state: AlarmState) -> Outgoing:
+        id = alert_id(state.alarm, state.phase, state.applied_us)
+        return self._outgoing(ALARMS.name, state, id, state.alarm, state.asset)
+
+    def _outgoing(
+        self, topic: str, message: Alert | AlarmState, id: str, key: str, asset: str
+    ) -> Outgoing:
+        headers = headers_for(message, source=self.source, id=id, subject=key)
+        partition = partition_of(asset, self.kafka.partitions)
+        name = f"{self.kafka.prefix}.{topic}"
+        return Outgoing(name, key.encode(), encode_json(message), headers, partition)
+
+    def _letter(self, record: Record, error: MessageError) -> Outgoing:
+        self.unusable[error.reason] += 1
+        value, headers = dead_letter(
+            record.value or b"",
+            error,
+            source=self.source,
+            origin=f"{record.topic}/{record.partition}/{record.offset}",
+            at_us=record.timestamp_ms * 1000,
+            number=record.offset,
+        )
+        return Outgoing(
+            topic_name(DEAD_LETTERS, self.kafka.prefix), record.topic.encode(), value, headers
+        )

@@ -1,0 +1,198 @@
+"""The log, read by Faust. Nothing else here knows Faust.
+
+What Faust is used for: the consumer group, its rebalances, fetching, and committing. What it is
+kept from: tables, windows, creating topics, its web server, reading the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.errors import BrokerError
+from contracts.record import Record
+from stream.ports import Agent
+
+# Importing faust looks for --datadir, -L and others among our own arguments.
+_argv, sys.argv = sys.argv, sys.argv[:1]
+import faust  # noqa: E402
+
+sys.argv = _argv
+
+log = logging.getLogger(__name__)
+MAX_WAITING = 1_000
+MAX_TAKE = 250
+STOP_S = 6.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One topic on its way from Faust to its agent: events wait here, and stay here until the
+    agent says that their offsets are needed no more."""
+
+    topic: str
+    agent: Agent
+    waiting: deque[Any] = field(default_factory=deque)
+    held: dict[int, deque[Any]] = field(default_factory=dict)
+    assignment: frozenset[int] | None = None
+    generation: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    space: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def forget(self) -> None:
+        """A rebalance: what was read comes again, to whoever owns the partition then."""
+        self.generation += 1
+        self.waiting.clear()
+        self.held.clear()
+        self.assignment = None
+        self.space.set()
+
+    async def put(self, event: Any) -> None:
+        self.waiting.append(event)
+        self.wake.set()
+        if len(self.waiting) >= MAX_WAITING:
+            self.space.clear()
+            await self.space.wait()
+
+    def take(self) -> list[Any]:
+        count = min(len(self.waiting), MAX_TAKE)
+        events = [self.waiting.popleft() for _ in range(count)]
+        for event in events:
+            self.held.setdefault(event.message.partition, deque()).append(event)
+        if len(self.waiting) < MAX_WAITING // 2:
+            self.space.set()
+        return events
+
+    def release(self, heads: Mapping[int, int]) -> None:
+        """Acknowledges in strict order: Faust commits past a gap otherwise."""
+        for partition, head in heads.items():
+            held = self.held.get(partition)
+            while held and held[0].message.offset < head:
+                held.popleft().ack()
+
+
+class FaustLog:
+    """See ports.Log. One instance a process, in the running event loop."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        group: str,
+        *,
+        session_timeout_s: float = 8.0,
+        commit_interval_s: float = 1.0,
+        client_id: str = "vigia-stream",
+    ) -> None:
+        self._lanes: dict[str, _Lane] = {}
+        self._stopping = asyncio.Event()
+        self._app = faust.App(
+            group,
+            broker=f"kafka://{bootstrap}",
+            broker_client_id=client_id,
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=1_024,
+            broker_session_timeout=session_timeout_s,
+            broker_heartbeat_interval=session_timeout_s / 4,
+            broker_max_poll_records=500,
+            broker_commit_interval=commit_interval_s,
+            consumer_auto_offset_reset="earliest",
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        self._app.on_partitions_revoked.connect(self._revoked)  # type: ignore[arg-type]
+        self._app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
+
+    def subscribe(self, topic: str, agent: Agent) -> None:
+        """See ports.Log."""
+        lane = self._lanes[topic] = _Lane(topic, agent)
+        source = self._app.topic(topic, key_type=bytes, value_type=bytes)
+
+        async def consume(stream: Any) -> None:
+            async for event in stream.noack().events():
+                # What was on its way during a rebalance belongs to the time before it.
+                if event.message.generation_id == self._app.consumer_generation_id:
+                    await lane.put(event)
+
+        self._app.agent(source, name=f"vigia.{topic}")(consume)
+
+    async def run(self) -> None:
+        """See ports.Log."""
+        self._app.finalize()
+        await self._app.start()
+        tasks = [
+            asyncio.create_task(self._work(lane), name=lane.topic) for lane in self._lanes.values()
+        ]
+        tasks.append(asyncio.create_task(self._watch(), name="faust"))
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        done, pending = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        await self._leave()
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """See ports.Log."""
+        self._stopping.set()
+
+    async def _leave(self) -> None:
+        # Without a broker Faust would wait a minute; what is uncommitted comes again anyway.
+        leaving = asyncio.ensure_future(self._app.stop())
+        await asyncio.wait([leaving], timeout=STOP_S)
+
+    async def _watch(self) -> None:
+        """Faust keeps its crash to itself: found here."""
+        while not (self._app.should_stop or self._app.crashed):
+            await asyncio.sleep(0.2)
+        reason = getattr(self._app, "_crash_reason", None) or "it stopped by itself"
+        raise BrokerError(f"Faust ended: {reason!r}", retriable=True)
+
+    async def _work(self, lane: _Lane) -> None:
+        told = -1
+        while True:
+            await lane.wake.wait()
+            lane.wake.clear()
+            while lane.assignment is not None and (lane.waiting or told != lane.generation):
+                generation = lane.generation
+                if told != generation:
+                    log.info("%s: partitions %s", lane.topic, sorted(lane.assignment))
+                    await lane.agent.assigned(lane.assignment)
+                    told = generation
+                    continue
+                heads = await lane.agent.handle([_record(event.message) for event in lane.take()])
+                if lane.generation == generation:
+                    lane.release(heads)
+
+    async def _revoked(self, app: Any, revoked: Any, **kwargs: Any) -> None:
+        for lane in self._lanes.values():
+            lane.forget()
+
+    async def _assigned(self, app: Any, assigned: Any, **kwargs: Any) -> None:
+        for lane in self._lanes.values():
+            lane.forget()
+            lane.assignment = frozenset(tp.partition for tp in assigned if tp.topic == lane.topic)
+            lane.wake.set()
+
+
+def _record(message: Any) -> Record:
+    headers = message.headers or ()
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        list(headers.items() if isinstance(headers, dict) else headers),
+        int(message.timestamp * 1000),
+    )

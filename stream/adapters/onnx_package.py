@@ -1,0 +1,127 @@
+"""Model packages: read, checked and run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from contracts.errors import ModelError
+from stream.core.features import Why, extract
+from stream.core.manifest import SCORE_TOLERANCE, Manifest, read_manifest
+
+MAX_MODEL_BYTES = 200_000_000
+MAX_TEXT_BYTES = 5_000_000
+BATCH = 64
+"""Windows that go through a model at once. Every batch has this size, the last one padded: a
+window's score then never depends on what stands beside it."""
+
+_ORT_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+@dataclass(frozen=True)
+class OnnxPackage:
+    """A package whose golden samples score here as they did where it was trained."""
+
+    manifest: Manifest
+    session: Any
+
+    def score(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See stream.core.autoencoder.Score. Raises ModelError where the model fails."""
+        count = len(features)
+        scores = np.empty(count, np.float32)
+        errors = np.empty((count, features.shape[2]), np.float32)
+        batch = np.zeros((BATCH, *features.shape[1:]), np.float32)
+        for at in range(0, count, BATCH):
+            part = features[at : at + BATCH]
+            batch[: len(part)] = part
+            batch[len(part) :] = 0.0
+            try:
+                found = self.session.run(("score", "errors"), {"window": batch})
+            except _ORT_ERRORS as error:
+                raise ModelError(f"model {self.manifest.name}: {error}") from error
+            scores[at : at + len(part)] = found[0][: len(part)]
+            errors[at : at + len(part)] = found[1][: len(part)]
+        return scores, errors
+
+
+def load_package(folder: Path, *, threads: int = 1) -> OnnxPackage:
+    """The package in `folder`. Raises ModelError when a file is missing, too large or changed,
+    or when a golden sample scores differently here by more than SCORE_TOLERANCE."""
+    manifest = read_manifest(_read(folder / "manifest.json", MAX_TEXT_BYTES), str(folder))
+    contents = {}
+    for name in ("model.onnx", "golden.npz"):
+        contents[name] = _read(folder / name, MAX_MODEL_BYTES)
+        if hashlib.sha256(contents[name]).hexdigest() != manifest.files[name]:
+            raise ModelError(f"{folder / name}: not the file that the manifest names (SHA-256)")
+    package = OnnxPackage(manifest, _session(contents["model.onnx"], folder, threads))
+    _check_golden(package, contents["golden.npz"], folder)
+    return package
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    if len(content) > limit:
+        raise ModelError(f"{path}: expected at most {limit} bytes")
+    return content
+
+
+def _session(model: bytes, folder: Path, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads would take the core that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise ModelError(f"{folder / 'model.onnx'}: {error}") from error
+    inputs = [one.name for one in session.get_inputs()]
+    outputs = [one.name for one in session.get_outputs()]
+    if inputs != ["window"] or not {"score", "errors"} <= set(outputs):
+        raise ModelError(f"{folder / 'model.onnx'}: expected window in, score and errors out")
+    return session
+
+
+def _check_golden(package: OnnxPackage, content: bytes, folder: Path) -> None:
+    manifest = package.manifest
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as golden:
+            values, expected, why = golden["values"], golden["score"], golden["why"]
+            assets = tuple(str(asset) for asset in golden["asset"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder / 'golden.npz'}: {error}") from error
+    centre, spread = manifest.scaler(assets)
+    found = extract(values, manifest.signals, manifest.feature_set(), centre, spread)
+    scored = np.asarray(why == Why.MEASURED)
+    if not scored.any() or not np.array_equal(found.why, why):
+        raise ModelError(f"{folder / 'golden.npz'}: other samples are measured here than there")
+    scores, _ = package.score(found.x[scored])
+    worst = float(np.abs(scores - expected[scored]).max())
+    if not worst <= SCORE_TOLERANCE:
+        raise ModelError(
+            f"{folder}: golden samples score differently on this machine, by up to {worst:.2g} "
+            f"(allowed {SCORE_TOLERANCE:g}); the package is refused"
+        )

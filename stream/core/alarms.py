@@ -1,0 +1,241 @@
+"""The life of an alarm, after ISA-18.2: on-delay, deadband, off-delay, one open alarm a condition.
+
+All times are event times. `apply` is a pure step; applying a detection that was applied before
+changes nothing, so detections may come again after a crash.
+
+    NORMAL --abnormal--> PENDING --abnormal for on_delay--> ACTIVE (raised)
+    PENDING --normal--> NORMAL
+    ACTIVE --below deadband--> CLEARING --below for off_delay--> NORMAL (cleared)
+    CLEARING --above deadband--> ACTIVE (no transition for the operator: it never cleared)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from contracts.identity import activation_id, alarm_key, alert_id
+from contracts.messages import (
+    Account,
+    AlarmState,
+    Alert,
+    Detection,
+    DetectionBatch,
+    Phase,
+    Transition,
+    Verdict,
+)
+from contracts.plant import Plant
+from contracts.plant.model import AlarmRule
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one detection does to one alarm."""
+
+    state: AlarmState
+    alerts: tuple[Alert, ...] = ()
+
+
+def initial(asset: str, rule: AlarmRule, batch: DetectionBatch) -> AlarmState:
+    """An alarm that nothing has happened to yet."""
+    return AlarmState(
+        alarm=alarm_key(asset, rule.id),
+        asset=asset,
+        rule=rule.id,
+        detector=rule.detector,
+        phase=Phase.NORMAL,
+        alarm_class=rule.alarm_class,
+        severity=rule.severity,
+        applied_us=-(2**62),
+        since_us=-(2**62),
+        plant=batch.plant,
+    )
+
+
+def apply(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detection) -> Step:
+    """The alarm after detection `one` of `batch`.
+
+    A window that could not be measured says nothing: the alarm stays as it is.
+    """
+    if one.end_us <= state.applied_us:
+        return Step(state)
+    if one.verdict is Verdict.NOT_MEASURED or one.score is None:
+        return Step(state)
+    if state.raised:
+        return _raised(state, rule, batch, one)
+    return _quiet(state, rule, batch, one)
+
+
+def _quiet(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detection) -> Step:
+    if one.verdict is not Verdict.ABNORMAL:
+        if state.phase is Phase.NORMAL:
+            return Step(state)
+        back = {"phase": Phase.NORMAL, "since_us": one.end_us, "applied_us": one.end_us}
+        return Step(state.model_copy(update=back))
+    since = one.end_us if state.phase is Phase.NORMAL else state.since_us
+    if one.end_us - since < rule.on_delay:
+        if state.phase is Phase.PENDING:
+            return Step(state)
+        waits = {"phase": Phase.PENDING, "since_us": since, "applied_us": one.end_us}
+        return Step(state.model_copy(update=waits))
+    return _raise(state, rule, batch, one)
+
+
+def _raise(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detection) -> Step:
+    raised = state.model_copy(
+        update={
+            "phase": Phase.ACTIVE,
+            "since_us": one.end_us,
+            "applied_us": one.end_us,
+            "activation": activation_id(state.alarm, one.end_us),
+            "activations": state.activations + 1,
+            "raised_us": one.end_us,
+            "cleared_us": None,
+            "acknowledged_us": None,
+            "score": one.score,
+            "peak": one.score,
+            "threshold": one.threshold,
+            "reason": one.reason,
+            "evidence": one.evidence,
+            "detection": one.id,
+            "severity": rule.severity,
+            "alarm_class": rule.alarm_class,
+            "plant": batch.plant,
+            "model": batch.model,
+            "backfill": batch.backfill,
+        }
+    )
+    return Step(raised, (_alert(raised, Transition.RAISED, one),))
+
+
+def _raised(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detection) -> Step:
+    assert one.score is not None
+    if not _below(rule, one):
+        update: dict[str, object] = {}
+        if state.phase is Phase.CLEARING:
+            update = {"phase": Phase.ACTIVE, "since_us": one.end_us}
+        if state.peak is None or one.score > state.peak:
+            update |= {"peak": one.score}
+        if not update:
+            return Step(state)
+        return Step(state.model_copy(update={**update, "applied_us": one.end_us}))
+    since = one.end_us if state.phase is Phase.ACTIVE else state.since_us
+    if one.end_us - since < rule.off_delay:
+        if state.phase is Phase.CLEARING:
+            return Step(state)
+        waits = {"phase": Phase.CLEARING, "since_us": since, "applied_us": one.end_us}
+        return Step(state.model_copy(update=waits))
+    return _clear(state, one)
+
+
+def _below(rule: AlarmRule, one: Detection) -> bool:
+    """Whether the score is out of the alarm, by the deadband."""
+    assert one.score is not None
+    if one.verdict is Verdict.ABNORMAL:
+        return False
+    return one.score <= one.threshold * (1 - rule.deadband)
+
+
+def _clear(state: AlarmState, one: Detection) -> Step:
+    cleared = state.model_copy(
+        update={
+            "phase": Phase.NORMAL,
+            "since_us": one.end_us,
+            "applied_us": one.end_us,
+            "cleared_us": one.end_us,
+            "score": one.score,
+        }
+    )
+    return Step(cleared, (_alert(cleared, Transition.CLEARED, one),))
+
+
+def _alert(state: AlarmState, transition: Transition, one: Detection) -> Alert:
+    return Alert(
+        id=alert_id(state.alarm, transition, one.end_us),
+        alarm=state.alarm,
+        activation=state.activation or "",
+        asset=state.asset,
+        rule=state.rule,
+        detector=state.detector,
+        transition=transition,
+        at_us=one.end_us,
+        alarm_class=state.alarm_class,
+        severity=state.severity,
+        score=one.score,
+        threshold=one.threshold,
+        reason=one.reason or state.reason,
+        evidence=one.evidence,
+        detection=one.id,
+        received_us=one.received_us,
+        plant=state.plant,
+        model=state.model,
+        backfill=state.backfill,
+    )
+
+
+@dataclass(slots=True)
+class Alarms:
+    """The alarming half of a worker: all alarms of the partitions that it owns.
+
+    After a crash the detections since the last commit come again. The state carries the last
+    detection that changed it, and one that changed nothing changes nothing the second time, so
+    the alarms are those of an uninterrupted run.
+    """
+
+    plant: Plant
+    detections_in: int = 0
+    detections_out: int = 0
+    repeated: int = 0
+    _states: dict[str, AlarmState] = field(default_factory=dict)
+    _marks: dict[str, int] = field(default_factory=dict)
+    _rules: dict[str, tuple[AlarmRule, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rules = {d.id: self.plant.rules_of(d.id) for d in self.plant.detectors}
+
+    def assign(self, states: Iterable[AlarmState]) -> None:
+        """Forget all, and start from what the compacted topic holds: of several states of one
+        alarm the one that has applied most. A worker that lost its partitions without knowing
+        it may have written an older one later."""
+        self._states.clear()
+        self._marks.clear()
+        for state in states:
+            known = self._states.get(state.alarm)
+            if known is None or state.applied_us >= known.applied_us:
+                self._states[state.alarm] = state
+
+    def apply(self, batch: DetectionBatch) -> tuple[list[Alert], list[AlarmState]]:
+        """What happened with `batch`, in order, and the last state of each alarm that changed."""
+        self.detections_in += len(batch.items)
+        mark = self._marks.get(f"{batch.asset}/{batch.detector}", -(2**62))
+        fresh = [one for one in batch.items if one.end_us > mark]
+        self.repeated += len(batch.items) - len(fresh)
+        if not fresh:
+            return [], []
+        self._marks[f"{batch.asset}/{batch.detector}"] = max(one.end_us for one in fresh)
+        alerts: list[Alert] = []
+        changed: dict[str, AlarmState] = {}
+        for rule in self._rules.get(batch.detector, ()):
+            before = self._states.get(alarm_key(batch.asset, rule.id))
+            state = before or initial(batch.asset, rule, batch)
+            for one in fresh:
+                step = apply(state, rule, batch, one)
+                state = step.state
+                alerts += step.alerts
+            if before is None or state is not before:
+                changed[state.alarm] = self._states[state.alarm] = state
+        self.detections_out += len(fresh)
+        return alerts, list(changed.values())
+
+    def accounts(self) -> dict[str, Account]:
+        """What came in and what became of it."""
+        return {
+            "stream.alarms": Account(
+                unit="detection",
+                taken_in=self.detections_in,
+                gone_out=self.detections_out,
+                held=0,
+                dropped={"repeated": self.repeated} if self.repeated else {},
+            )
+        }

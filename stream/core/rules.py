@@ -1,0 +1,242 @@
+"""Detectors that are rules: the plant file's sections limit, rate, imbalance, pulse, instrument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from contracts.messages import Model
+from contracts.plant.detectors import (
+    DetectorBase,
+    Imbalance,
+    Instrument,
+    Limit,
+    Pulse,
+    Rate,
+)
+from contracts.readings import Quality
+from stream.core.detectors import Bools, Detector, Floats, Results, mean, total, usable
+from stream.core.features import level
+from stream.core.windows import I64, WindowBlock, WindowSpec
+
+_FAR = 2**62
+S = TypeVar("S", Limit, Rate, Imbalance, Pulse, Instrument)
+
+
+def spec_of(section: DetectorBase) -> WindowSpec:
+    """The windows that a section of the plant file asks for."""
+    window, history = section.window, 0
+    if isinstance(section, Imbalance) and section.history is not None:
+        history = section.history
+    return WindowSpec(window.width + history, window.hop, window.lateness)
+
+
+def rule(section: DetectorBase) -> Detector | None:
+    """The rule for a section, or None where it is no rule."""
+    match section:
+        case Limit():
+            return LimitRule(section)
+        case Rate():
+            return RateRule(section)
+        case Imbalance():
+            return ImbalanceRule(section)
+        case Pulse():
+            return PulseRule(section)
+        case Instrument():
+            return InstrumentRule(section)
+    return None
+
+
+def _measured(score: Floats, enough: Bools) -> Floats:
+    return np.where(enough, score, np.nan)
+
+
+def _above(score: Floats, threshold: float) -> tuple[Floats, Bools]:
+    with np.errstate(invalid="ignore"):
+        return np.full(len(score), float(threshold)), np.asarray(score > threshold)
+
+
+def _named(codes: Bools, true: str, false: str, enough: Bools) -> tuple[str, ...]:
+    """`true` or `false` for each window, and why a window was not measured."""
+    return tuple(
+        (true if code else false) if ok else "too-few-rows"
+        for code, ok in zip(codes.tolist(), enough.tolist(), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Rule(Generic[S]):
+    """What all rules have: their section of the plant file."""
+
+    section: S
+
+    @property
+    def id(self) -> str:
+        """Its name in the plant file."""
+        return self.section.id
+
+    @property
+    def kind(self) -> str:
+        """Its kind in the plant file."""
+        return self.section.kind
+
+    @property
+    def spec(self) -> WindowSpec:
+        """The windows that it wants."""
+        return spec_of(self.section)
+
+    @property
+    def model(self) -> Model | None:
+        """Rules have none."""
+        return None
+
+
+class LimitRule(_Rule[Limit]):
+    """A signal's value over the window against limits; the score is how far outside it is."""
+
+    def detect(self, block: WindowBlock) -> Results:
+        values, good = usable(block, self.section.signal)
+        enough = good.sum(axis=1) >= self.section.min_rows
+        value = _AGGREGATES[self.section.of](values, good)
+        low = -np.inf if self.section.low is None else self.section.low
+        high = np.inf if self.section.high is None else self.section.high
+        with np.errstate(invalid="ignore"):
+            score = _measured(np.maximum(np.maximum(value - high, low - value), 0.0), enough)
+            over = np.asarray(value > high)
+        threshold, abnormal = _above(score, 0.0)
+        reason = _named(over, "limit-high", "limit-low", enough)
+        limit = np.where(over, high, low)
+        return Results(score, threshold, abnormal, reason, {"value": value, "limit": limit})
+
+
+def _least(values: Floats, good: Bools) -> Floats:
+    found = np.where(good, values, np.inf).min(axis=1, initial=np.inf)
+    return np.where(good.any(axis=1), found, np.nan)
+
+
+def _greatest(values: Floats, good: Bools) -> Floats:
+    return -_least(-values, good)
+
+
+def _last(values: Floats, good: Bools) -> Floats:
+    at = values.shape[1] - 1 - np.argmax(good[:, ::-1], axis=1)
+    return np.where(good.any(axis=1), values[np.arange(len(values)), at], np.nan)
+
+
+_AGGREGATES = {"mean": mean, "min": _least, "max": _greatest, "median": level, "last": _last}
+
+
+class RateRule(_Rule[Rate]):
+    """How fast a signal changes: the slope of the least-squares line through the window."""
+
+    def detect(self, block: WindowBlock) -> Results:
+        values, good = usable(block, self.section.signal)
+        enough = good.sum(axis=1) >= max(self.section.min_rows, 2)
+        when = (block.times_us - block.starts_us[:, None]) / self.section.per
+        slope = _slope(when, values, good)
+        score = {"rise": slope, "fall": -slope, "both": np.abs(slope)}[self.section.side]
+        score = _measured(score, enough & np.isfinite(score))
+        threshold, abnormal = _above(score, self.section.limit)
+        reason = _named(np.asarray(slope > 0), "rate-rise", "rate-fall", np.isfinite(score))
+        return Results(score, threshold, abnormal, reason, {"rate": slope})
+
+
+def _slope(when: Floats, values: Floats, good: Bools) -> Floats:
+    x = when - mean(when, good)[:, None]
+    y = values - mean(values, good)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total(x * y, good) / total(x * x, good))
+
+
+class ImbalanceRule(_Rule[Imbalance]):
+    """Flow that goes in and does not come out; see contracts.plant.detectors.Imbalance."""
+
+    def detect(self, block: WindowBlock) -> Results:
+        section = self.section
+        inlet, good = usable(block, section.inlet)
+        outlet, good_outlet = usable(block, section.outlet)
+        flowing = good & good_outlet & (inlet > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(flowing, (inlet - outlet) / inlet, np.nan)
+        now, normal = self._normal(block, share, flowing)
+        kept = now & ~self._pulses(block, share, normal)
+        excess = level(share, kept) - normal
+        score = {"loss": excess, "gain": -excess, "both": np.abs(excess)}[section.side]
+        enough = (kept.sum(axis=1) >= section.min_rows) & np.isfinite(score)
+        score = _measured(score, enough)
+        threshold, abnormal = _above(score, section.limit)
+        reasons = _named(np.asarray(excess > 0), "imbalance-loss", "imbalance-gain", enough)
+        masked = now.sum(axis=1) >= section.min_rows
+        reason = tuple(
+            "masked" if hidden and why == "too-few-rows" else why
+            for why, hidden in zip(reasons, masked.tolist(), strict=True)
+        )
+        return Results(score, threshold, abnormal, reason, {"excess": excess, "normal": normal})
+
+    def _normal(self, block: WindowBlock, share: Floats, flowing: Bools) -> tuple[Bools, Floats]:
+        """The rows to judge, and what is normal for each window."""
+        if self.section.history is None:
+            return flowing, np.array([self.section.baseline[asset] for asset in block.assets])
+        recent = block.times_us >= (block.ends_us - self.section.window.width)[:, None]
+        return flowing & recent, level(share, flowing & ~recent)
+
+    def _pulses(self, block: WindowBlock, share: Floats, normal: Floats) -> Bools:
+        if self.section.pulse is None:
+            return np.zeros(share.shape, bool)
+        with np.errstate(invalid="ignore"):
+            hits = np.asarray(share < normal[:, None] - self.section.pulse)
+        return near(block.times_us, hits, *self.section.guard)
+
+
+def near(times_us: I64, hits: Bools, before_us: int, after_us: int) -> Bools:
+    """bool [n, T]: rows that are hits, or at most `before_us` before or `after_us` after one.
+    `times_us` int64 [n, T] rises along each window."""
+    last = np.maximum.accumulate(np.where(hits, times_us, -_FAR), axis=1)
+    following = np.where(hits, times_us, _FAR)[:, ::-1]
+    next_ = np.minimum.accumulate(following, axis=1)[:, ::-1]
+    return np.asarray((times_us - last <= after_us) | (next_ - times_us <= before_us))
+
+
+class PulseRule(_Rule[Pulse]):
+    """A signal far above another that the process ties it to: the instrument's fault."""
+
+    def detect(self, block: WindowBlock) -> Results:
+        values, good = usable(block, self.section.signal)
+        reference, good_reference = usable(block, self.section.reference)
+        good = good & good_reference & (reference > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = _greatest(values / reference, good)
+        enough = good.sum(axis=1) >= self.section.min_rows
+        score = _measured(ratio, enough)
+        threshold, abnormal = _above(score, self.section.ratio)
+        return Results(score, threshold, abnormal, _named(enough, "pulse", "pulse", enough))
+
+
+class InstrumentRule(_Rule[Instrument]):
+    """The share of rows in which a signal is missing or impossible, by the edge's codes."""
+
+    def detect(self, block: WindowBlock) -> Results:
+        wanted = self.section.signals or block.signals
+        columns = [block.signals.index(signal) for signal in wanted]
+        quality = block.quality[:, :, columns]
+        rows = block.present.sum(axis=1)
+        here = block.present[:, :, None]
+        missing = ((quality == Quality.MISSING) & here).sum(axis=1) / rows[:, None]
+        outside = ((quality == Quality.OUT_OF_RANGE) & here).sum(axis=1) / rows[:, None]
+        shares = np.maximum(missing, outside)
+        worst = np.argmax(shares, axis=1)
+        at = np.arange(len(block))
+        enough = rows >= self.section.min_rows
+        score = _measured(shares[at, worst], enough)
+        threshold = np.full(len(block), self.section.share)
+        with np.errstate(invalid="ignore"):
+            abnormal = np.asarray(score >= self.section.share)
+        silent = missing[at, worst] >= outside[at, worst]
+        reason = _named(silent, "missing", "out-of-range", enough)
+        evidence = {
+            signal: np.where(shares[:, index] > 0, shares[:, index], np.nan)
+            for index, signal in enumerate(wanted)
+        }
+        return Results(score, threshold, abnormal, reason, evidence)

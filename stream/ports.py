@@ -1,0 +1,63 @@
+"""What the stream needs of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from contracts.messages import Account, AlarmState
+from contracts.record import Outgoing, Record
+
+
+class Agent(Protocol):
+    """Works on the records of one topic."""
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """From now on these partitions are this worker's, each read from its committed offset.
+
+        Called before the first record and after every rebalance; whatever was in memory is
+        out of date, also for partitions that stay.
+        """
+
+    async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
+        """The next records, of each partition in order and without a gap.
+
+        Returns, once everything derived from them is acknowledged by the broker, for each
+        partition the offset below which nothing is needed any more. Raises what cannot be
+        helped by going on: the worker then ends, and starts again from its commits.
+        """
+
+    def accounts(self) -> Mapping[str, Account]:
+        """What came in and what became of it, as of the last finished step."""
+
+
+class Log(Protocol):
+    """A partitioned log with one consumer group: Kafka, read by Faust or otherwise.
+
+    It commits an offset of a partition only when the topic's agent has returned it, and only
+    while the partition is still this worker's.
+    """
+
+    def subscribe(self, topic: str, agent: Agent) -> None:
+        """Before `run`: records of `topic` go to `agent`."""
+
+    async def run(self) -> None:
+        """Reads until `stop`. Raises BrokerError when it cannot go on."""
+
+    async def stop(self) -> None:
+        """Commits what may be committed and leaves the group, within seconds, with or
+        without a broker."""
+
+
+class Publisher(Protocol):
+    """Writes to the broker."""
+
+    async def send_all(self, records: Iterable[Outgoing]) -> None:
+        """Returns once all are acknowledged, each partition's in order."""
+
+
+class AlarmStore(Protocol):
+    """The compacted topic of alarm states."""
+
+    async def load(self, partitions: Iterable[int]) -> list[AlarmState]:
+        """Every state that is kept in these partitions, older ones of an alarm too."""
