@@ -25,5 +25,14 @@ class PatientProducer(AIOKafkaProducer):  # type: ignore[misc]
     async def abandon(self) -> None:
         """Stops sending and fails whatever is not acknowledged, so that nobody waits for it."""
         await self._sender.close()
-        self._message_accumulator.fail_all(ProducerClosed())
+        accumulator = self._message_accumulator
+        waiting = [batch for queue in accumulator._batches.values() for batch in queue]
+        # aiokafka takes a batch that fails out of this set, though one that waits to be
+        # sent again is not in it.
+        accumulator._pending_batches.update(waiting)
+        accumulator.fail_all(ProducerClosed())
+        for batch in waiting:
+            # Looked at, so that asyncio does not report what nobody waited for.
+            batch.future.exception()
+            batch._drain_waiter.exception()
         await self.stop()

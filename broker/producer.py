@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import (
+    BrokerNotAvailableError,
     InvalidProducerEpoch,
+    InvalidProducerIdMapping,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
     ProducerFenced,
+    UnknownProducerId,
     UnknownTopicOrPartitionError,
 )
 
@@ -25,7 +29,16 @@ from contracts.partitions import partition_of_bytes
 from contracts.record import Outgoing
 
 _BACKOFF_S = 0.2
-_IDENTITY_LOST = (OutOfOrderSequenceNumber, InvalidProducerEpoch, ProducerFenced, ProducerClosed)
+_IDENTITY_LOST = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
+# aiokafka calls these final. The first only says that the buffer stayed full for a while.
+_PASSING = (KafkaTimeoutError, BrokerNotAvailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ class Producer:
             "max_batch_size": max_batch_bytes,
             "linger_ms": linger_ms,
             "request_timeout_ms": 10_000,
+            "retry_backoff_ms": 200,
         }
         self._max_message_bytes = max_message_bytes
         self._max_batch_bytes = max_batch_bytes
@@ -203,7 +217,7 @@ class Producer:
         """Returns when sending again makes sense; raises what does not pass by waiting."""
         if self._connection is None:
             raise BrokerError("the producer was stopped", retriable=True) from error
-        if error.retriable:
+        if error.retriable or isinstance(error, _PASSING):
             await asyncio.sleep(_BACKOFF_S)
             return
         # A batch that failed used up its numbers in the sequence: Kafka takes no later one
