@@ -16,7 +16,6 @@ _COMMANDS = {
     "edge": Lazy("edge.__main__:cli", "The agent at a site: MQTT in, Kafka out."),
     "stream": Lazy("stream.__main__:cli", "The workers: windows, detectors, alarms."),
     "exporters": Lazy("exporters.__main__:cli", "What the outside sees: Prometheus."),
-    "training": Lazy("training.__main__:cli", "Make and evaluate model packages.", optional=True),
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -15,19 +14,10 @@ from contracts.errors import VigiaError
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """Where a command lies (`module:attribute`), and its line in the list of commands.
-
-    An `optional` one is left out where its module is not installed.
-    """
+    """Where a command lies (`module:attribute`), and its line in the list of commands."""
 
     target: str
     help: str
-    optional: bool = False
-
-    @property
-    def present(self) -> bool:
-        """Whether the command can be listed."""
-        return not self.optional or find_spec(self.target.partition(":")[0]) is not None
 
     def load(self) -> click.Command:
         """The command itself."""
@@ -54,7 +44,7 @@ class LazyGroup(click.Group):
 
     def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lazy = {name: one for name, one in lazy.items() if one.present}
+        self._lazy = dict(lazy)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *self._lazy]

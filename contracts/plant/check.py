@@ -44,7 +44,7 @@ _ELEMENTS: dict[str, Any] = {
 _SECTIONS: dict[str, type[BaseModel]] = {"mqtt": Mqtt, "kafka": Kafka}
 
 
-def read_plant(text: str, name: str = "plant file") -> Plant:
+def read_plant(text: str | bytes, name: str = "plant file") -> Plant:
     """The plant in `text`. Raises PlantErrors with every problem; `name` is the file's."""
     plant, problems = check_plant(text)
     if plant is None or problems:
@@ -52,20 +52,28 @@ def read_plant(text: str, name: str = "plant file") -> Plant:
     return plant
 
 
-def check_plant(text: str) -> tuple[Plant | None, tuple[Problem, ...]]:
-    """The plant, if its shape is right, and all that is wrong with it, in the file's order."""
+def check_plant(text: str | bytes) -> tuple[Plant | None, tuple[Problem, ...]]:
+    """The plant, if its shape is right, and all that is wrong with it, in the file's order.
+
+    Whatever `text` is, nothing is raised; bytes are taken as UTF-8.
+    """
     try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8-sig")
         document, lines, repeated = load_with_lines(text)
     except YamlError as error:
         return None, (Problem(error.line, "(file)", str(error)),)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return None, (Problem(line, "(file)", "expected UTF-8 text"),)
     if not isinstance(document, dict):
         return None, (Problem(1, "(file)", "expected a mapping with sites and signal_sets"),)
-    found = [(path, "expected this key once") for path, _ in repeated]
     plant, wrong = _shape(document)
-    found += wrong
+    found = list(wrong)
     # Checks across sections run on what is well-formed, so that one mistake hides no other.
     found += cross_check(_usable(document, wrong))
     problems = {_locate(path, text, lines) for path, text in found}
+    problems |= {Problem(line, _dotted(path), "expected this key once") for path, line in repeated}
     return plant, tuple(sorted(problems))
 
 
@@ -92,7 +100,7 @@ def _explain(error: Any) -> tuple[Path, str]:
             path = (*path, "kind")
             text = f"expected one of {', '.join(_KINDS)}"
         case "string_pattern_mismatch":
-            text = f"expected text that matches {error['ctx']['pattern']}, got {error['input']!r}"
+            text = f"expected text that matches {error['ctx']['pattern']}, got {_short(error['input'])}"
         case kind if not kind.startswith("value_error"):
             text = f"{text}, got {_short(error['input'])}"
     return path, text
@@ -102,13 +110,18 @@ _KINDS = ("limit", "rate", "imbalance", "pulse", "instrument", "autoencoder")
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # A number of more than 4,300 digits, or what is nested a hundred deep.
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _usable(document: dict[str, Any], wrong: list[tuple[Path, str]]) -> dict[str, Any]:
     """The sections and elements that are right in themselves, parsed, under their paths."""
     bad = {path[:2] for path, _ in wrong if len(path) >= 2}
+    whole = {path for path, _ in wrong if len(path) == 1}
     usable: dict[str, Any] = {"bad": {path[0] for path, _ in wrong if path}}
     for section, model in _SECTIONS.items():
         raw = document.get(section, {})
@@ -118,7 +131,7 @@ def _usable(document: dict[str, Any], wrong: list[tuple[Path, str]]) -> dict[str
         usable[section] = {
             key: adapter.validate_python(raw)
             for key, raw in _items(document.get(section))
-            if (section, key) not in bad
+            if (section, key) not in bad and (section,) not in whole
         }
     return usable
 

@@ -56,6 +56,17 @@ class _Walk:
         return found
 
 
+def _refuse(event: Any) -> None:
+    unused = None
+    if isinstance(event, yaml.AliasEvent):
+        unused = "aliases (*name)"
+    elif getattr(event, "tag", None) is not None:
+        # With a tag, what a scalar is no longer follows from how it looks.
+        unused = "tags (!name)"
+    if unused:
+        raise YamlError(f"{unused} are not used here", event.start_mark.line + 1)
+
+
 def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, int]]]:
     """The document, the line of every path in it, and the keys that stand there twice.
 
@@ -65,9 +76,7 @@ def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, i
         raise YamlError(f"expected at most {MAX_BYTES} characters", 1)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise YamlError("aliases (*name) are not used here", line)
+            _refuse(event)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -79,4 +88,7 @@ def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, i
     if node is None:
         raise YamlError("the file is empty", 1)
     walk = _Walk()
-    return walk.value(node, ()), walk.lines, walk.repeated
+    try:
+        return walk.value(node, ()), walk.lines, walk.repeated
+    except RecursionError as error:
+        raise YamlError("nested too deep", 1) from error
