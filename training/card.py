@@ -21,8 +21,8 @@ def _head(manifest: Manifest) -> list[str]:
         "",
         f"An LSTM autoencoder on windows of {window.rows} rows ({window.width_us / 1e6:g} s, every "
         f"{window.hop_us / 1e6:g} s). The score is the mean absolute error of the rebuilt "
-        "features, in spreads. It is trained on the history of the five runs alone; rows with a pulse of the "
-        "outlet meter are masked, so a pulse is an instrument's fault and never a score.",
+        "features, in spreads. It is trained on the history of the five runs alone; rows with a "
+        "pulse of the outlet meter are masked, so a pulse is an instrument's fault and no score.",
         "",
         "| feature | of | smallest spread |",
         "|---|---|---|",
