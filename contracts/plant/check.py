@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import ConfigError
 from contracts.plant.cross import cross_check
-from contracts.plant.detectors import Detector
 from contracts.plant.lines import Path, YamlError, load_with_lines
-from contracts.plant.model import AlarmRule, Kafka, Mqtt, Plant, SignalSet, Site
+from contracts.plant.model import Plant
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,15 +31,6 @@ class PlantErrors(ConfigError):
     def __init__(self, problems: tuple[Problem, ...], name: str) -> None:
         self.problems = problems
         super().__init__("\n".join(f"{name}: {problem}" for problem in problems))
-
-
-_ELEMENTS: dict[str, Any] = {
-    "sites": TypeAdapter(Site),
-    "detectors": TypeAdapter(Detector),
-    "alarms": TypeAdapter(AlarmRule),
-    "signal_sets": TypeAdapter(SignalSet),
-}
-_SECTIONS: dict[str, type[BaseModel]] = {"mqtt": Mqtt, "kafka": Kafka}
 
 
 def read_plant(text: str | bytes, name: str = "plant file") -> Plant:
@@ -70,8 +59,8 @@ def check_plant(text: str | bytes) -> tuple[Plant | None, tuple[Problem, ...]]:
         return None, (Problem(1, "(file)", "expected a mapping with sites and signal_sets"),)
     plant, wrong = _shape(document)
     found = list(wrong)
-    # Checks across sections run on what is well-formed, so that one mistake hides no other.
-    found += cross_check(_usable(document, wrong))
+    broken = {str(path[0]) for path, _ in wrong if path} | ({"sites"} - document.keys())
+    found += cross_check(document, broken)
     problems = {_locate(path, text, lines) for path, text in found}
     problems |= {Problem(line, _dotted(path), "expected this key once") for path, line in repeated}
     return plant, tuple(sorted(problems))
@@ -81,7 +70,17 @@ def _shape(document: dict[str, Any]) -> tuple[Plant | None, list[tuple[Path, str
     try:
         return Plant.model_validate(document), []
     except ValidationError as error:
-        return None, [_explain(one) for one in error.errors(include_url=False)]
+        wrong = error.errors(include_url=False)
+        return None, [_explain(one) for one in wrong if not _consequence(one)]
+
+
+def _consequence(error: Any) -> bool:
+    # pydantic counts only the well-formed items of a list, and calls it too short.
+    return error["type"] == "too_short" and _size(error) >= int(error["ctx"]["min_length"])
+
+
+def _size(error: Any) -> int:
+    return len(error["input"])
 
 
 def _explain(error: Any) -> tuple[Path, str]:
@@ -100,10 +99,29 @@ def _explain(error: Any) -> tuple[Path, str]:
             path = (*path, "kind")
             text = f"expected one of {', '.join(_KINDS)}"
         case "string_pattern_mismatch":
-            text = f"expected text that matches {error['ctx']['pattern']}, got {_short(error['input'])}"
+            wanted = error["ctx"]["pattern"]
+            text = f"expected text that matches {wanted}, got {_short(error['input'])}"
+        case "too_short":
+            text = f"expected at least {error['ctx']['min_length']} items, got {_size(error)}"
+        case "too_long":
+            text = f"expected at most {error['ctx']['max_length']} items, got {_size(error)}"
         case kind if not kind.startswith("value_error"):
-            text = f"{text}, got {_short(error['input'])}"
+            text = f"{_in_yaml(text)}, got {_short(error['input'])}"
     return path, text
+
+
+_WORDS = {
+    "Input should be": "expected",
+    "a valid tuple": "a list",
+    "a valid dictionary or instance of Secret": "a mapping with file or env",
+    "a valid dictionary": "a mapping",
+}
+
+
+def _in_yaml(text: str) -> str:
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
+    return text
 
 
 _KINDS = ("limit", "rate", "imbalance", "pulse", "instrument", "autoencoder")
@@ -116,31 +134,6 @@ def _short(value: Any) -> str:
         # A number of more than 4,300 digits, or what is nested a hundred deep.
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _usable(document: dict[str, Any], wrong: list[tuple[Path, str]]) -> dict[str, Any]:
-    """The sections and elements that are right in themselves, parsed, under their paths."""
-    bad = {path[:2] for path, _ in wrong if len(path) >= 2}
-    whole = {path for path, _ in wrong if len(path) == 1}
-    usable: dict[str, Any] = {"bad": {path[0] for path, _ in wrong if path}}
-    for section, model in _SECTIONS.items():
-        raw = document.get(section, {})
-        broken = any(path[:1] == (section,) for path, _ in wrong)
-        usable[section] = model() if broken else model.model_validate(raw)
-    for section, adapter in _ELEMENTS.items():
-        usable[section] = {
-            key: adapter.validate_python(raw)
-            for key, raw in _items(document.get(section))
-            if (section, key) not in bad and (section,) not in whole
-        }
-    return usable
-
-
-def _items(section: Any) -> Iterator[tuple[str | int, Any]]:
-    if isinstance(section, list):
-        yield from enumerate(section)
-    elif isinstance(section, dict):
-        yield from section.items()
 
 
 def _locate(path: Path, text: str, lines: dict[Path, int]) -> Problem:

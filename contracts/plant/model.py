@@ -6,16 +6,42 @@ import hashlib
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.durations import Duration
 from contracts.identity import asset_key
 from contracts.messages import AlarmClass, Severity
-from contracts.plant.detectors import Detector
+from contracts.plant.detectors import Detector, Id
+from contracts.units import check_unit
 
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Pointer = Annotated[str, StringConstraints(pattern=r"^(/([^~/]|~[01])*)*$")]
-MqttTopic = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^#+]+$")]
+
+
+def _only_known_braces(topic: str) -> str:
+    bare = topic.replace("{site}", "").replace("{asset}", "")
+    if "{" in bare or "}" in bare:
+        raise ValueError(f"expected only {{site}} and {{asset}} in braces, got {topic!r}")
+    return topic
+
+
+def _ucum(code: str) -> str:
+    check_unit(code)
+    return code
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] >= pair[1]:
+        raise ValueError(f"expected [low, high] with low < high, got {list(pair)}")
+    return pair
+
+
+MqttTopic = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024, pattern=r"^[^#+]+$"),
+    AfterValidator(_only_known_braces),
+]
+Unit = Annotated[str, AfterValidator(_ucum)]
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
 
 class Section(BaseModel):
@@ -94,13 +120,11 @@ class Signal(Section):
         default=None, description="JSON pointer of the source's time; none: time of arrival"
     )
     time_format: Literal["us", "ms", "s", "iso8601"] = "ms"
-    unit: str = Field(default="1", description="UCUM code in which the value is kept")
-    source_unit: str | None = Field(
+    unit: Unit = Field(default="1", description="UCUM code in which the value is kept")
+    source_unit: Unit | None = Field(
         default=None, description="UCUM code in which it is sent, when that is another"
     )
-    range: tuple[float, float] | None = Field(
-        default=None, description="what is physically possible, in `unit`"
-    )
+    range: Range | None = Field(default=None, description="what is physically possible, in `unit`")
     period: Duration | None = Field(default=None, description="expected; default: the rows'")
 
 
