@@ -1,0 +1,178 @@
+"""The edge at work: the core on an event loop, between a source and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from broker.status import Figures, Latency
+from edge.core.batches import Parcel
+from edge.core.health import Change
+from edge.core.intake import Incoming, Intake, Letter
+from edge.ports import MessageSource, ReadingLog
+
+TICK_S = 0.25
+_TICKS_A_LOOK = 4
+_KAFKA_LATE_US = 2_000_000
+_LOG_LINES = 20
+_log = logging.getLogger(__name__)
+
+
+def now_us() -> int:
+    """The wall clock, in microseconds."""
+    return time.time_ns() // 1000
+
+
+class Agent:
+    """Carries messages from `source` through `intake` to `log`, and acknowledges them."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        source: MessageSource,
+        log: ReadingLog,
+        *,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        self._intake = intake
+        self._source = source
+        self._log = log
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._paused = False
+        self._draining = False
+        self._sent_us: dict[str, int] = {}
+        self._letters_under_way = False
+        self._latency = Latency()
+
+    async def run(self) -> None:
+        """Works until cancelled. Raises BrokerError when Kafka will never take a message."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._source.run(self._intake.topics, self))
+            group.create_task(self._tick(group))
+            group.create_task(self._send(group))
+
+    def on_message(self, message: Incoming) -> None:
+        """Listener: one message came."""
+        self._intake.receive(message)
+        self._wake.set()
+        if self._intake.acks.full and not self._paused:
+            self._paused = True
+            self._source.pause()
+
+    def on_connection_lost(self) -> None:
+        """Listener: unacknowledged messages come again."""
+        self._intake.acks.connection_lost()
+        self._read_on()
+
+    def figures(self) -> Figures:
+        """What the status says."""
+        notes = () if self._source.connected else ("no connection to the MQTT broker",)
+        return Figures(
+            account=self._intake.account(),
+            sources=self._intake.sources(),
+            latencies={"edge.receipt-to-kafka": self._latency.histogram()},
+            notes=(*notes, "reading is paused") if self._paused else notes,
+        )
+
+    async def drain(self, patience_s: float) -> None:
+        """Stops reading; what is ready is written and acknowledged, `patience_s` at most.
+
+        Rows that still wait for values are left: their messages are not acknowledged, and
+        the MQTT broker sends them again.
+        """
+        self._paused = self._draining = True
+        self._source.pause()
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._intake.next_due_us() is not None or self._sent_us:
+                    self._wake.set()
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            _log.warning("stopped with rows that Kafka has not acknowledged; they come again")
+
+    async def _send(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            for parcel in self._intake.take_due(self._clock()):
+                self._start(group, parcel)
+            if not self._letters_under_way and (letters := self._intake.take_letters()):
+                self._letters_under_way = True
+                group.create_task(self._write_letters(letters))
+            self._acknowledge()
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        due_us = self._intake.next_due_us()
+        wait_s = None if due_us is None else max(0.0, (due_us - self._clock()) / 1e6)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    def _start(self, group: asyncio.TaskGroup, parcel: Parcel) -> None:
+        self._sent_us[parcel.batch.asset] = self._clock()
+        group.create_task(self._write(parcel))
+
+    async def _write(self, parcel: Parcel) -> None:
+        await self._log.write(parcel.batch)
+        asset = parcel.batch.asset
+        del self._sent_us[asset]
+        self._intake.written(asset)
+        if parcel.rows:
+            received_us = parcel.batch.position.received_us
+            self._latency.observe((self._clock() - received_us) / 1e6)
+        self._wake.set()
+
+    async def _write_letters(self, letters: list[Letter]) -> None:
+        await self._log.write_letters(letters)
+        self._intake.letters_written(letters)
+        self._letters_under_way = False
+        self._wake.set()
+
+    def _acknowledge(self) -> None:
+        acks = self._intake.acks
+        while receipt := acks.next_ready():
+            sent = self._source.acknowledge(receipt.connection, receipt.mid, receipt.qos)
+            acks.settle(receipt, sent=sent)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        # Not at the first free place: reading again costs a look at the socket.
+        acks = self._intake.acks
+        if (
+            self._paused
+            and not self._draining
+            and not acks.full
+            and acks.held <= acks.limit * 3 // 4
+        ):
+            self._paused = False
+            self._source.resume()
+
+    async def _tick(self, group: asyncio.TaskGroup) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            ticks += 1
+            now = self._clock()
+            for beat in self._intake.tick(now, attentive=self._attentive(now)):
+                self._start(group, beat)
+            if ticks % _TICKS_A_LOOK == 0:
+                _report(self._intake.look(now))
+            self._wake.set()
+
+    def _attentive(self, now: int) -> bool:
+        """Whether messages could come: connected, reading, and Kafka takes what came."""
+        oldest_us = min(self._sent_us.values(), default=now)
+        prompt = now - oldest_us < _KAFKA_LATE_US
+        return self._source.connected and not self._paused and prompt
+
+
+def _report(changes: Sequence[Change]) -> None:
+    for change in changes[:_LOG_LINES]:
+        _log.info("%s", change)
+    if len(changes) > _LOG_LINES:
+        _log.info("and %d signals more changed their state", len(changes) - _LOG_LINES)

@@ -1,0 +1,130 @@
+"""The log of readings on Kafka, and where each asset's stream stands in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from broker.producer import Producer
+from broker.reader import end_offsets, read_tail
+from contracts.deadletters import dead_letter
+from contracts.errors import BrokerError, FieldError
+from contracts.headers import header_map, int_header
+from contracts.partitions import partition_of
+from contracts.readings import ReadingBatch, encode, position_of
+from contracts.record import Outgoing, Record
+from contracts.topics import DEAD_LETTERS, READINGS, topic_name
+from edge.core.batches import Place
+from edge.core.intake import Letter
+
+_TAILS = (500, 4_000, 32_000)
+_RETRY_S = 1.0
+_SAY_AGAIN = 30
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class KafkaLog:
+    """`vigia.readings` and `vigia.dead-letters`. `process` names this agent, as edge/box-1."""
+
+    def __init__(self, producer: Producer, *, bootstrap: str, prefix: str, process: str) -> None:
+        self._producer = producer
+        self._bootstrap = bootstrap
+        self._readings = topic_name(READINGS, prefix)
+        self._dead_letters = topic_name(DEAD_LETTERS, prefix)
+        self._process = process
+        self._partitions = 0
+        self._letters = 0
+
+    async def places(self, assets: Sequence[str]) -> dict[str, Place]:
+        """Where the stream of each asset stands, from the headers at the end of the log.
+
+        Waits until Kafka and the topic are there. At most the last 32,000 batches of a
+        partition are looked at: a running edge writes for each asset, also a silent one,
+        every few seconds.
+        """
+        ends = await _patiently(lambda: end_offsets(self._bootstrap, self._readings))
+        self._partitions = len(ends)
+        wanted: dict[int, set[str]] = {}
+        for asset in assets:
+            wanted.setdefault(self._partition(asset), set()).add(asset)
+        found: dict[str, Place] = {}
+        for partition, some in wanted.items():
+            found |= await self._places_in(partition, some)
+        return found
+
+    async def write(self, batch: ReadingBatch) -> None:
+        """Returns once the batch is acknowledged."""
+        value, headers = encode(batch, source=self._process)
+        partition = self._partition(batch.asset)
+        await self._producer.send(
+            self._readings, batch.asset.encode(), value, headers, partition=partition
+        )
+
+    async def write_letters(self, letters: Sequence[Letter]) -> None:
+        """Returns once all are acknowledged."""
+        await self._producer.send_all([self._letter(letter) for letter in letters])
+
+    def _letter(self, letter: Letter) -> Outgoing:
+        self._letters += 1
+        value, headers = dead_letter(
+            letter.payload,
+            letter.error,
+            source=self._process,
+            origin=letter.topic,
+            at_us=letter.received_us,
+            number=self._letters,
+        )
+        return Outgoing(self._dead_letters, letter.topic.encode(), value, headers)
+
+    def _partition(self, asset: str) -> int:
+        return partition_of(asset, self._partitions)
+
+    async def _places_in(self, partition: int, assets: set[str]) -> dict[str, Place]:
+        found: dict[str, Place] = {}
+        for count in _TAILS:
+            records = await _patiently(
+                partial(read_tail, self._bootstrap, self._readings, partition, count)
+            )
+            found = _last_places(records, assets)
+            if len(found) == len(assets) or len(records) < count:
+                break
+        return found
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Asks Kafka until it answers. Raises BrokerError when asking again does not help."""
+    failures = 0
+    while True:
+        try:
+            return await ask()
+        except BrokerError as error:
+            if not error.retriable:
+                raise
+            if failures % _SAY_AGAIN == 0:
+                _log.warning("waiting for Kafka: %s", error)
+            failures += 1
+        await asyncio.sleep(_RETRY_S)
+
+
+def _last_places(records: Sequence[Record], assets: set[str]) -> dict[str, Place]:
+    found: dict[str, Place] = {}
+    for record in reversed(records):
+        asset = (record.key or b"").decode(errors="replace")
+        if asset in assets and asset not in found and (place := _place(record)):
+            found[asset] = place
+    return found
+
+
+def _place(record: Record) -> Place | None:
+    headers = header_map(record.headers)
+    try:
+        position = position_of(headers)
+        newest_us = int_header(headers, "ce_newest")
+    except FieldError as error:
+        _log.warning("%s offset %d is no batch of ours: %s", record.topic, record.offset, error)
+        return None
+    return Place(position, max(position.max_before_us, newest_us))

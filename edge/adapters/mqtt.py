@@ -1,0 +1,185 @@
+"""MQTT sensors: a lasting session, QoS 1, acknowledged by hand. paho-mqtt stays in here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from contracts.errors import ConfigError, SourceError
+from contracts.plant.model import Mqtt
+from edge.adapters.agent import now_us
+from edge.adapters.mqtt_link import CONNECT_S, Link, VersionRefused
+from edge.adapters.secrets import read_secret
+from edge.core.intake import Incoming
+from edge.ports import Listener
+
+KEEP_ALIVE_S = 20
+_RETRY_S = (0.2, 5.0)
+_SAY_AGAIN = 30
+_log = logging.getLogger(__name__)
+
+
+class MqttSource:
+    """The session of `settings.client_id`. At most `limit` messages are unacknowledged.
+
+    It speaks MQTT 5, and 3.1.1 with brokers that do not. In 3.1.1 the broker itself decides
+    how many unacknowledged messages it sends. Retained messages, which may be of any age, are
+    asked not to be sent, and marked when a 3.1.1 broker sends them.
+    """
+
+    def __init__(self, settings: Mqtt, *, limit: int, clock: Callable[[], int] = now_us) -> None:
+        self._settings = settings
+        self._limit = limit
+        self._clock = clock
+        self._protocol = mqtt.MQTTv5
+        self._link: Link | None = None
+        self._connection = 0
+        self._closed_doors = 0
+        self._connected = False
+        self._paused = False
+        self._topics: frozenset[str] = frozenset()
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages could come now."""
+        return self._connected
+
+    async def run(self, topics: Sequence[str], listener: Listener) -> None:
+        """Subscribes and delivers; reconnects for ever."""
+        self._topics = frozenset(topics)
+        retry_s, failures = _RETRY_S[0], 0
+        while True:
+            try:
+                await self._session(topics, listener)
+            except SourceError as error:
+                if self._connected:
+                    retry_s, failures = _RETRY_S[0], 0
+                if failures % _SAY_AGAIN == 0:
+                    where = f"{self._settings.host}:{self._settings.port}"
+                    _log.warning("MQTT %s: %s; trying again", where, error)
+                failures += 1
+            finally:
+                self._end(listener)
+            # Spread: a hundred edges must not knock on a broker's door at the same moment.
+            await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))
+            retry_s = min(2 * retry_s, _RETRY_S[1])
+
+    def acknowledge(self, connection: int, mid: int, qos: int) -> bool:
+        """Acknowledges a message; False when the connection that brought it is over."""
+        # A new connection uses the same numbers for other messages.
+        if self._link is None or connection != self._connection:
+            return False
+        return self._link.acknowledge(mid, qos)
+
+    def pause(self) -> None:
+        """Stops reading."""
+        self._paused = True
+        if self._link is not None:
+            self._link.pause()
+
+    def resume(self) -> None:
+        """Reads again."""
+        self._paused = False
+        if self._link is not None:
+            self._link.resume()
+
+    async def _session(self, topics: Sequence[str], listener: Listener) -> None:
+        """One connection from its beginning to its end, which is a SourceError."""
+        self._connection += 1
+        connection = self._connection
+        client = self._client()
+
+        def deliver(message: mqtt.MQTTMessage) -> None:
+            self._deliver(message, connection, listener)
+
+        link = self._link = Link(client, deliver)
+        try:
+            await link.open(lambda: self._connect(client))
+        except VersionRefused as refusal:
+            self._try_another_version(refusal)
+            raise
+        refused = await link.subscribe(topics, self._options())
+        for topic in refused:
+            _log.error("the MQTT broker refuses the subscription to %s", topic)
+        self._connected = True
+        if self._paused:
+            link.pause()
+        _log.info("MQTT: %d topics of %s", len(topics), self._settings.host)
+        await link.run()
+
+    def _try_another_version(self, refusal: VersionRefused) -> None:
+        # A broker that is just stopping closes the door once; one that knows no MQTT 5, always.
+        self._closed_doors += 1
+        if refusal.sure or self._closed_doors > 1:
+            self._closed_doors = 0
+            five = self._protocol == mqtt.MQTTv5
+            self._protocol = mqtt.MQTTv311 if five else mqtt.MQTTv5
+
+    def _end(self, listener: Listener) -> None:
+        self._connected = False
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+            listener.on_connection_lost()
+
+    def _deliver(self, message: mqtt.MQTTMessage, connection: int, listener: Listener) -> None:
+        topic = message.topic
+        if topic not in self._topics and self._link is not None:
+            # The session is older than the plant file: the topic was wanted once.
+            self._link.unsubscribe(topic)
+        listener.on_message(
+            Incoming(
+                topic,
+                bytes(message.payload),
+                message.qos,
+                message.mid,
+                connection,
+                self._clock(),
+                message.retain,
+            )
+        )
+
+    def _client(self) -> mqtt.Client:
+        settings = self._settings
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            clean_session=None if self._protocol == mqtt.MQTTv5 else False,
+            protocol=self._protocol,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_S
+        if settings.username is not None:
+            password = read_secret(settings.password) if settings.password else None
+            client.username_pw_set(settings.username, password)
+        if settings.ca_file is not None:
+            try:
+                client.tls_set(ca_certs=settings.ca_file)
+            except OSError as error:
+                raise ConfigError(f"mqtt.ca_file {settings.ca_file}: {error}") from error
+        return client
+
+    def _connect(self, client: mqtt.Client) -> MQTTErrorCode:
+        settings = self._settings
+        if self._protocol != mqtt.MQTTv5:
+            return client.connect(settings.host, settings.port, KEEP_ALIVE_S)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = min(settings.session_expiry // 1_000_000, 0xFFFFFFFF)
+        properties.ReceiveMaximum = min(self._limit, 65_535)
+        return client.connect(
+            settings.host, settings.port, KEEP_ALIVE_S, clean_start=False, properties=properties
+        )
+
+    def _options(self) -> SubscribeOptions | None:
+        if self._protocol != mqtt.MQTTv5:
+            return None
+        return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)

@@ -1,0 +1,256 @@
+"""One MQTT connection of paho's client on the running event loop, without a thread.
+
+paho reads and writes when the event loop says that the socket is ready. So a source that must
+not read simply does not look at the socket, and an acknowledgement is never sent from another
+thread than the one that counts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from contracts.errors import SourceError
+
+CONNECT_S = 10
+_MESSAGES_A_TURN = 64
+_TOPICS_A_PACKET = 200
+_UNSUPPORTED_VERSION = 132
+
+
+class VersionRefused(SourceError):
+    """The broker does not speak this version of MQTT, or (not `sure`) just closed the door."""
+
+    def __init__(self, text: str, *, sure: bool) -> None:
+        super().__init__(text)
+        self.sure = sure
+
+
+class Link:
+    """One connection. It ends once; make another client and link for the next.
+
+    `on_message` is called on the event loop for each message.
+    """
+
+    def __init__(self, client: mqtt.Client, on_message: Callable[[mqtt.MQTTMessage], None]) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._on_message = on_message
+        self._messages = 0
+        self._paused = False
+        self._attached: Any = None
+        self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._lost: asyncio.Future[str] = self._loop.create_future()
+        self._subscribed: dict[int, asyncio.Future[list[ReasonCode]]] = {}
+        client.on_connect = self._connack
+        client.on_subscribe = self._suback
+        client.on_message = self._message
+        client.on_disconnect = self._disconnected
+        client.on_socket_close = self._socket_closed
+        client.on_socket_register_write = self._want_write
+        client.on_socket_unregister_write = self._no_write
+
+    async def open(self, connect: Callable[[], MQTTErrorCode]) -> None:
+        """Connects by `connect`, which may block, and waits to be accepted.
+
+        Raises SourceError; VersionRefused where another version may be accepted.
+        """
+        await self._connect(connect)
+        socket = self._client.socket()
+        if socket is None:
+            raise SourceError("the connection was closed at once")
+        self._attached = socket
+        self._loop.add_reader(socket, self._readable)
+        if self._client.want_write():
+            self._loop.add_writer(socket, self._writable)
+        await asyncio.wait(
+            (self._accepted, self._lost),
+            timeout=CONNECT_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not self._accepted.done():
+            self.close()
+            raise VersionRefused("the broker does not accept the connection", sure=False)
+        self._accepted.result()
+
+    async def subscribe(self, topics: Sequence[str], options: SubscribeOptions | None) -> list[str]:
+        """Subscribes with QoS 1; the topics that the broker refuses. Raises SourceError."""
+        refused = []
+        for start in range(0, len(topics), _TOPICS_A_PACKET):
+            some = topics[start : start + _TOPICS_A_PACKET]
+            codes = await self._subscribe(some, options)
+            pairs = zip(some, codes, strict=False)
+            refused += [topic for topic, code in pairs if code.is_failure]
+        return refused
+
+    async def run(self) -> None:
+        """Keeps the connection alive until it is lost, and raises SourceError then."""
+        while not self._lost.done():
+            self._client.loop_misc()
+            await asyncio.wait((self._lost,), timeout=1.0)
+        raise SourceError(self._lost.result())
+
+    def acknowledge(self, mid: int, qos: int) -> bool:
+        """Acknowledges a message of this connection; False when it is lost."""
+        if self._lost.done() or self._attached is None:
+            return False
+        return qos == 0 or self._client.ack(mid, qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def unsubscribe(self, topic: str) -> None:
+        """Tells the broker that a topic is no longer wanted."""
+        self._client.unsubscribe(topic)
+
+    def pause(self) -> None:
+        """Does not read the socket until `resume`."""
+        self._paused = True
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
+
+    def resume(self) -> None:
+        """Reads the socket again."""
+        self._paused = False
+        if self._attached is not None:
+            self._loop.add_reader(self._attached, self._readable)
+            # What TLS has decrypted already does not make the socket readable.
+            self._loop.call_soon(self._readable)
+
+    def close(self) -> None:
+        """Says goodbye, after the acknowledgements that wait, and closes the connection."""
+        self._client.disconnect()
+        self._client.loop_write()
+        if (socket := self._client.socket()) is not None:
+            self._detach()
+            socket.close()
+        if not self._lost.done():
+            self._lost.set_result("closed by us")
+
+    async def _connect(self, connect: Callable[[], MQTTErrorCode]) -> None:
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def settle(error: OSError | ValueError | None) -> None:
+            if done.cancelled():
+                if (socket := self._client.socket()) is not None:
+                    socket.close()
+            elif error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(SourceError(str(error)))
+
+        def work() -> None:
+            failed: OSError | ValueError | None = None
+            try:
+                connect()
+            except (OSError, ValueError) as error:
+                failed = error
+            # The loop may have ended while a name was looked up.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(settle, failed)
+
+        # A daemon: a look-up that hangs must not hold up the end of the process.
+        threading.Thread(target=work, name="mqtt-connect", daemon=True).start()
+        await done
+
+    async def _subscribe(
+        self, topics: Sequence[str], options: SubscribeOptions | None
+    ) -> list[ReasonCode]:
+        wanted: list[Any] = [(topic, options or 1) for topic in topics]
+        _, mid = self._client.subscribe(wanted)
+        if mid is None:
+            raise SourceError("the connection was lost while subscribing")
+        answer = self._subscribed[mid] = self._loop.create_future()
+        await asyncio.wait(
+            (answer, self._lost), timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        del self._subscribed[mid]
+        if not answer.done():
+            raise SourceError("the broker does not answer the subscription")
+        codes: list[ReasonCode] = answer.result()
+        return codes
+
+    def _readable(self) -> None:
+        for _ in range(_MESSAGES_A_TURN):
+            if self._paused or self._attached is None:
+                return
+            before = self._messages
+            self._client.loop_read()
+            if self._messages == before and not _decrypted(self._attached):
+                return
+        self._loop.call_soon(self._readable)
+
+    def _writable(self) -> None:
+        self._client.loop_write()
+
+    def _want_write(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
+        if self._attached is not None:
+            self._loop.add_writer(socket, self._writable)
+
+    def _no_write(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
+        if self._attached is not None:
+            self._loop.remove_writer(socket)
+
+    def _socket_closed(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
+        self._detach()
+
+    def _detach(self) -> None:
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
+            self._loop.remove_writer(self._attached)
+            self._attached = None
+
+    def _connack(
+        self,
+        client: mqtt.Client,
+        userdata: object,
+        flags: mqtt.ConnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if self._accepted.done():
+            return
+        if not code.is_failure:
+            self._accepted.set_result(None)
+        elif code.value == _UNSUPPORTED_VERSION:
+            self._accepted.set_exception(VersionRefused(str(code), sure=True))
+        else:
+            self._accepted.set_exception(SourceError(f"the broker refuses: {code}"))
+
+    def _suback(
+        self,
+        client: mqtt.Client,
+        userdata: object,
+        mid: int,
+        codes: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        answer = self._subscribed.get(mid)
+        if answer is not None and not answer.done():
+            answer.set_result(codes)
+
+    def _message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        self._messages += 1
+        self._on_message(message)
+
+    def _disconnected(
+        self,
+        client: mqtt.Client,
+        userdata: object,
+        flags: mqtt.DisconnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if not self._lost.done():
+            self._lost.set_result(f"the connection was lost: {code}")
+
+
+def _decrypted(socket: Any) -> bool:
+    return isinstance(socket, ssl.SSLSocket) and socket.pending() > 0

@@ -1,0 +1,114 @@
+"""How each signal does: waiting for its first reading, ok, silent, or out of range."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from contracts.messages import SourceHealth
+from contracts.plant.model import Signal, SignalSet
+
+State = Literal["waiting", "ok", "silent", "out-of-range"]
+_PATIENCE_PERIODS = 3
+_RATE_READINGS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A signal's state became another."""
+
+    asset: str
+    signal: str
+    before: State
+    after: State
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.signal}: {self.after} (was {self.before}): {self.why}"
+
+
+@dataclass(slots=True)
+class Watch:
+    """One signal. A value outside its range shows until the next look after it."""
+
+    asset: str
+    signal: Signal
+    patience_us: int
+    begun_us: int
+    state: State = "waiting"
+    readings: int = 0
+    value: float | None = None
+    last_us: int | None = None
+    _arrival_us: int | None = None
+    _strange: float | None = None
+    _fresh: bool = False
+    _times: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_READINGS))
+
+    def observe(self, time_us: int, value: float, arrival_us: int) -> None:
+        """Notes one reading."""
+        self.readings += 1
+        self._fresh = True
+        self._times.append(time_us)
+        self._arrival_us = arrival_us
+        if self.last_us is None or time_us >= self.last_us:
+            self.last_us, self.value = time_us, value
+        limits = self.signal.range
+        if limits is not None and not limits[0] <= value <= limits[1]:
+            self._strange = value
+
+    def look(self, now_us: int, attentive_since_us: int) -> Change | None:
+        """Decides the state at `now_us`; the change, if it is one.
+
+        Silence counts only while the edge could hear: since `attentive_since_us`.
+        """
+        heard_us = max(self._arrival_us or self.begun_us, attentive_since_us)
+        silent_us = now_us - heard_us
+        after, why = self._judge(silent_us)
+        before, self.state = self.state, after
+        self._strange, self._fresh = None, False
+        return None if after == before else Change(self.asset, self.signal.id, before, after, why)
+
+    def _judge(self, silent_us: int) -> tuple[State, str]:
+        if self._strange is not None:
+            return "out-of-range", f"{self._strange:g} is outside {self.signal.range}"
+        if self._fresh:
+            return "ok", "readings come"
+        if silent_us > self.patience_us:
+            return "silent", f"no reading for {silent_us / 1e6:.1f} s"
+        # Only a reading ends a silence, or says that the next value is in range again.
+        return self.state, "no reading since"
+
+    def rate_hz(self) -> float:
+        """Readings a second of event time, over the last ones; 0 while none come."""
+        if self.state in ("silent", "waiting") or len(self._times) < 2:
+            return 0.0
+        span_us = max(self._times) - min(self._times)
+        return (len(self._times) - 1) * 1e6 / span_us if span_us else 0.0
+
+    def health(self) -> SourceHealth:
+        """The signal's part of the edge's status."""
+        return SourceHealth(
+            asset=self.asset,
+            signal=self.signal.id,
+            state=self.state,
+            clock="arrival" if self.signal.time is None else "source",
+            rate_hz=round(self.rate_hz(), 3),
+            readings=self.readings,
+            last_us=self.last_us,
+            unit=self.signal.unit,
+            value=self.value,
+        )
+
+
+def watches(asset: str, group: SignalSet, begun_us: int) -> tuple[Watch, ...]:
+    """A watch for each signal of an asset, in column order."""
+    return tuple(
+        Watch(
+            asset,
+            signal,
+            max(group.idle, _PATIENCE_PERIODS * (signal.period or group.rows.period)),
+            begun_us,
+        )
+        for signal in group.signals
+    )

@@ -1,0 +1,185 @@
+"""The whole edge without its world: messages in, batches and dead letters out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from contracts.messages import Account, SourceHealth
+from contracts.plant.model import SignalSet
+from edge.core.acks import Acks, Receipt
+from edge.core.batches import Parcel, Place
+from edge.core.health import Change
+from edge.core.payload import PayloadError, parse
+from edge.core.routes import Routes, routes
+from edge.core.station import Station
+
+ROWS, MESSAGES = "edge.rows", "edge.mqtt"
+RETAINED = "retained"
+
+
+class Incoming(NamedTuple):
+    """One MQTT message. `connection` counts the connections: a message may only be
+    acknowledged on the one that brought it. A `retained` one was kept by the broker for who
+    subscribes, and may be of any age."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    mid: int
+    connection: int
+    received_us: int
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that could not be used, or not wholly."""
+
+    topic: str
+    payload: bytes
+    error: PayloadError
+    received_us: int
+    receipt: Receipt
+
+
+class Intake:
+    """All assets of one edge. Nothing is acknowledged before what came of it is in Kafka.
+
+    `limit` bounds the messages that are received and not acknowledged.
+    """
+
+    def __init__(
+        self,
+        assets: dict[str, SignalSet],
+        places: dict[str, Place],
+        *,
+        now_us: int,
+        limit: int,
+    ) -> None:
+        self._routes: Routes = routes(assets)
+        self._stations = {
+            key: Station(key, group, places.get(key), now_us) for key, group in assets.items()
+        }
+        self.acks = Acks(limit)
+        self._letters: list[Letter] = []
+        self._letters_under_way = 0
+        # Stations that may have a batch to send: most have none at any moment.
+        self._busy: dict[str, Station] = {}
+        self._attentive_since_us = now_us
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The MQTT topics to subscribe to."""
+        return tuple(self._routes)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no message may be read until one is acknowledged, and none will be: every
+        unacknowledged one waits in rows for others that cannot come."""
+        if not self.acks.full or self._letters or self._letters_under_way:
+            return False
+        return not any(s.under_way or s.due_us() is not None for s in self._stations.values())
+
+    def receive(self, message: Incoming) -> None:
+        """Takes one message in. Raises nothing."""
+        receipt = self.acks.take_in(
+            message.connection,
+            message.mid,
+            message.qos,
+            message.received_us,
+            len(message.payload),
+        )
+        if message.retained:
+            receipt.reason = RETAINED
+        else:
+            self._use(message, receipt)
+        receipt.release()
+
+    def _use(self, message: Incoming, receipt: Receipt) -> None:
+        parsed = parse(self._routes, message.topic, message.payload, message.received_us)
+        for sample in parsed.samples:
+            station = self._stations[sample.asset]
+            station.receive(sample, message.received_us, receipt)
+            self._busy[sample.asset] = station
+        if parsed.error is not None:
+            receipt.hold()
+            receipt.reason = parsed.error.reason
+            self._letters.append(
+                Letter(message.topic, message.payload, parsed.error, message.received_us, receipt)
+            )
+
+    def take_due(self, now_us: int) -> list[Parcel]:
+        """The batches that should leave now; each is under way until `written`."""
+        parcels = []
+        for key, station in list(self._busy.items()):
+            due_us = station.due_us()
+            if due_us is None:
+                del self._busy[key]
+            elif due_us <= now_us:
+                parcels.append(station.take(now_us))
+        return parcels
+
+    def next_due_us(self) -> int | None:
+        """When `take_due` should be called again, unless something comes before."""
+        return min((due for s in self._busies() if (due := s.due_us()) is not None), default=None)
+
+    def take_letters(self) -> list[Letter]:
+        """The dead letters that are to be written, under way until `letters_written`."""
+        letters, self._letters = self._letters, []
+        self._letters_under_way += len(letters)
+        return letters
+
+    def letters_written(self, letters: list[Letter]) -> None:
+        """Kafka acknowledged these dead letters."""
+        self._letters_under_way -= len(letters)
+        for letter in letters:
+            letter.receipt.release()
+
+    def written(self, asset: str) -> Parcel:
+        """Kafka acknowledged the batch of this asset that was under way."""
+        station = self._stations[asset]
+        self._busy[asset] = station
+        return station.written()
+
+    def tick(self, now_us: int, *, attentive: bool) -> list[Parcel]:
+        """What time alone brings: heartbeats, now under way. To be called a few times a
+        second. `attentive` says whether messages could come: while they cannot, nobody is
+        silent but the edge."""
+        if not attentive:
+            self._attentive_since_us = now_us
+        if self.stalled:
+            for station in self._stations.values():
+                station.give_up()
+        beats = [s.tick(now_us, self._attentive_since_us) for s in self._stations.values()]
+        self._busy.update(self._stations)
+        return [beat for beat in beats if beat]
+
+    def look(self, now_us: int) -> list[Change]:
+        """The changes in the health of all signals since the last look."""
+        since_us = self._attentive_since_us
+        return [change for s in self._stations.values() for change in s.look(now_us, since_us)]
+
+    def sources(self) -> tuple[SourceHealth, ...]:
+        """The health of all signals."""
+        return tuple(w.health() for s in self._stations.values() for w in s.watches)
+
+    def account(self) -> dict[str, Account]:
+        """The books of the edge's two stages."""
+        stations = self._stations.values()
+        dropped: Counter[str] = Counter()
+        for station in stations:
+            dropped.update(station.assembler.dropped)
+        rows = Account(
+            unit="reading",
+            taken_in=sum(s.assembler.taken_in for s in stations),
+            gone_out=sum(s.readings_out for s in stations),
+            held=sum(s.held for s in stations),
+            dropped=dict(dropped),
+        )
+        return {MESSAGES: self.acks.account(), ROWS: rows}
+
+    def _busies(self) -> Iterator[Station]:
+        return iter(self._busy.values())

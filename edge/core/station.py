@@ -1,0 +1,114 @@
+"""One asset at the edge: its rows, its batches, its health and its silence."""
+
+from __future__ import annotations
+
+from contracts.headers import NO_TIME
+from contracts.plant.model import SignalSet
+from edge.core.acks import Receipt
+from edge.core.batches import Outbox, Parcel, Place, columns_of
+from edge.core.health import Change, watches
+from edge.core.payload import Sample
+from edge.core.rows import RowAssembler
+
+
+class Station:
+    """What the edge knows of one asset. `place` is where its stream stands in Kafka."""
+
+    def __init__(self, asset: str, group: SignalSet, place: Place | None, now_us: int) -> None:
+        self.asset = asset
+        self._group = group
+        self._outbox = Outbox(asset, columns_of(group), place)
+        newest_us = place.newest_us if place else NO_TIME
+        watermark_us = place.position.wm_after_us if place else NO_TIME
+        self.assembler = RowAssembler(group, newest_us=newest_us, watermark_us=watermark_us)
+        self.watches = watches(asset, group, now_us)
+        self.readings_out = 0
+        self._heard_us = now_us
+        self._beat_us = now_us
+        # Event time passes with the clock, from the newest row on: a source whose clock is
+        # slow, or whose messages lag, is not overtaken by the watermark of its own silence.
+        known = place is not None and newest_us != NO_TIME
+        self._arrival_us = place.position.received_us if place and known else NO_TIME
+
+    @property
+    def held(self) -> int:
+        """Readings that came and are not in Kafka."""
+        return self.assembler.held + self._outbox.held
+
+    @property
+    def under_way(self) -> Parcel | None:
+        """The batch that waits for Kafka's acknowledgement."""
+        return self._outbox.under_way
+
+    def receive(self, sample: Sample, arrival_us: int, receipt: Receipt) -> None:
+        """Takes readings in."""
+        self._heard_us = arrival_us
+        newest_us = self.assembler.newest_us
+        self.assembler.add(sample, arrival_us, receipt)
+        if self.assembler.newest_us > newest_us:
+            self._arrival_us = arrival_us
+        for column, value in sample.cells:
+            self.watches[column].observe(sample.time_us, value, arrival_us)
+        self._collect()
+
+    def due_us(self) -> int | None:
+        """When the next batch should leave; None when there is none, or one is under way."""
+        return self._outbox.due_us()
+
+    def take(self, now_us: int) -> Parcel:
+        """The batch that is due, now under way."""
+        return self._outbox.take(self.assembler.watermark_us, now_us)
+
+    def written(self) -> Parcel:
+        """Kafka has the batch that was under way."""
+        parcel = self._outbox.written()
+        self.readings_out += sum(row.readings for row in parcel.rows)
+        return parcel
+
+    def give_up(self) -> None:
+        """Makes every pending row ready as it is."""
+        self.assembler.give_up()
+        self._collect()
+
+    def tick(self, now_us: int, attentive_since_us: int) -> Parcel | None:
+        """Lets late rows expire and notices silence; a heartbeat that is to be written now.
+
+        The asset is silent when nothing came for `idle` while the edge could hear, which it
+        can since `attentive_since_us`. An asset that never had a row has no event time yet
+        and gets no heartbeat.
+        """
+        self.assembler.expire(now_us)
+        self._collect()
+        quiet_since_us = max(self._heard_us, attentive_since_us)
+        idle = self._group.idle
+        if now_us - quiet_since_us <= idle or now_us - self._beat_us < idle:
+            return None
+        self.give_up()
+        if not self._outbox.empty or self._arrival_us == NO_TIME:
+            return None
+        self._beat_us = now_us
+        return self._heartbeat(now_us)
+
+    def look(self, now_us: int, attentive_since_us: int) -> list[Change]:
+        """The changes in the health of the signals."""
+        changes = (watch.look(now_us, attentive_since_us) for watch in self.watches)
+        return [change for change in changes if change]
+
+    def _heartbeat(self, now_us: int) -> Parcel | None:
+        group, assembler = self._group, self.assembler
+        event_us = assembler.newest_us + (now_us - self._arrival_us)
+        target_us = event_us - group.idle - group.lateness
+        if target_us <= assembler.watermark_us:
+            return None
+        row_us = target_us - 1
+        if group.rows.by == "grid":
+            row_us -= row_us % group.rows.period
+        # A row that never was must not take the place of one that came, nor be late itself.
+        free = row_us > assembler.newest_us and row_us >= assembler.watermark_us
+        assembler.advance_to(target_us)
+        return self._outbox.heartbeat(row_us if free else None, target_us, now_us)
+
+    def _collect(self) -> None:
+        ready = self.assembler.take_ready()
+        if ready:
+            self._outbox.put(ready)
