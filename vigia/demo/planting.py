@@ -216,8 +216,8 @@ def rows(plan: Plan, recording: Recording, start: int, n: int) -> Rows:
     """float64 [n, 4], columns recording.SIGNALS: rows `start` to `start + n` of the plan for the
     recording's asset, with what was planted, rounded to DECIMALS.
 
-    After its last row the held-out part starts again at its first; the step at that seam is within
-    what the rig does by itself. However the rows are asked for, they are the same.
+    After its last row the held-out part starts again at its first; the step at that seam is less
+    than 1 %, and a pulse may be cut short there. However the rows are asked for, they are the same.
     """
     held_out = recording.held_out
     index = np.arange(start, start + n)
