@@ -1,0 +1,1 @@
+"""Workers killed under load, against an uninterrupted run."""
