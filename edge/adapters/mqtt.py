@@ -22,6 +22,7 @@ from edge.core.intake import Incoming
 from edge.ports import Listener
 
 KEEP_ALIVE_S = 20
+ANSWER_S = 3
 _RETRY_S = (0.2, 5.0)
 _SAY_AGAIN = 30
 _log = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ class MqttSource:
 
         link = self._link = Link(client, deliver)
         try:
-            await link.open(lambda: self._connect(client))
+            five = self._protocol == mqtt.MQTTv5
+            await link.open(lambda: self._connect(client), ANSWER_S if five else CONNECT_S)
         except VersionRefused as refusal:
             self._try_another_version(refusal)
             raise

@@ -60,8 +60,8 @@ class Link:
         client.on_socket_register_write = self._want_write
         client.on_socket_unregister_write = self._no_write
 
-    async def open(self, connect: Callable[[], MQTTErrorCode]) -> None:
-        """Connects by `connect`, which may block, and waits to be accepted.
+    async def open(self, connect: Callable[[], MQTTErrorCode], patience_s: float) -> None:
+        """Connects by `connect`, which may block, and waits `patience_s` to be accepted.
 
         Raises SourceError; VersionRefused where another version may be accepted.
         """
@@ -75,12 +75,13 @@ class Link:
             self._loop.add_writer(socket, self._writable)
         await asyncio.wait(
             (self._accepted, self._lost),
-            timeout=CONNECT_S,
+            timeout=patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
         if not self._accepted.done():
-            self.close()
-            raise VersionRefused("the broker does not accept the connection", sure=False)
+            # Some brokers never answer a version that they do not know.
+            silent = not self._lost.done()
+            raise VersionRefused("the broker does not accept the connection", sure=silent)
         self._accepted.result()
 
     async def subscribe(self, topics: Sequence[str], options: SubscribeOptions | None) -> list[str]:
