@@ -76,10 +76,12 @@ def total(values: Floats, where: Bools) -> Floats:
 
 
 def mean(values: Floats, where: Bools) -> Floats:
-    """The mean [n] of `values` [n, T] where `where`; NaN where there is nothing."""
+    """The mean [n] of `values` [n, T] where `where`; NaN where there is nothing. Taken from the
+    first value on, so that the mean of a value that stands still is that value exactly."""
     counts = where.sum(axis=1)
+    first = values[np.arange(len(values)), np.argmax(where, axis=1)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total(values, where) / counts)
+        return np.asarray(first + total(values - first[:, None], where) / counts)
 
 
 def to_batches(
