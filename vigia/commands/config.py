@@ -8,9 +8,7 @@ from pathlib import Path
 
 import click
 
-from contracts.errors import ConfigError
-
-_MOST_BYTES = 20_000_000
+from vigia.commands.files import read_bounded
 
 
 @click.group()
@@ -54,18 +52,6 @@ def schema(folder: Path | None) -> None:
     for name, one in published().items():
         (folder / name).write_text(_text(one), encoding="utf-8")
         click.echo(folder / name)
-
-
-def read_bounded(file: Path) -> bytes:
-    """The bytes of a plant file. Raises ConfigError when it cannot be read or is far too big."""
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    if len(raw) > _MOST_BYTES:
-        raise ConfigError(f"{file}: expected a plant file of at most {_MOST_BYTES} bytes")
-    return raw
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,137 @@
+"""`vigia exporters prometheus`: the composition root of the exporters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import click
+
+from broker.producer import Producer
+from broker.status import Figures, StatusPublisher
+from contracts.errors import ConfigError, VigiaError
+from contracts.plant import Plant, read_plant
+from exporters.adapters.exposition import Exposition
+from exporters.adapters.http import Answer, Listen, MetricsServer, Page
+from exporters.adapters.intake import Intake
+from exporters.adapters.lags import watch_lags
+from exporters.core.board import Board
+from exporters.core.bounds import Names
+
+log = logging.getLogger("exporters")
+
+
+def now_us() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1000
+
+
+@click.group(name="exporters")
+def cli() -> None:
+    """What the outside sees of the line."""
+
+
+@cli.command()
+@click.option("--plant", "plant_file", required=True, type=click.Path(path_type=Path))
+@click.option("--kafka", default=None, help="HOST:PORT; default: the plant file's bootstrap")
+@click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
+@click.option("--port", default=9464, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="file with the bearer token that readers must send; needed beyond the loopback",
+)
+@click.option("--instance", default="prometheus", show_default=True, help="this process's name")
+def prometheus(
+    plant_file: Path,
+    kafka: str | None,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    instance: str,
+) -> None:
+    """Metrics for Prometheus on /metrics; /healthz is 200 while reading advances."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    try:
+        plant = read_plant(_read(plant_file), str(plant_file))
+        bootstrap = kafka or plant.kafka.bootstrap
+        if bootstrap is None:
+            raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        listen = Listen.checked(host, port, token_file)
+        asyncio.run(run(plant, bootstrap, listen, f"exporters/{instance}"))
+    except VigiaError as error:
+        click.echo(f"vigia: {error}", err=True)
+        sys.exit(2)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+async def run(plant: Plant, bootstrap: str, listen: Listen, process: str) -> None:
+    """Serves until SIGTERM or SIGINT. Raises ConfigError when it cannot listen, BrokerError
+    when Kafka refuses for good; while Kafka is away it waits."""
+    prefix = plant.kafka.prefix
+    board = Board(Names.of(plant), prefix)
+    intake = Intake(bootstrap, prefix, board, now_us)
+    producer = Producer(bootstrap, client_id=process.replace("/", "-"))
+    status = StatusPublisher(producer, process, lambda: Figures(board.account()), prefix=prefix)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with MetricsServer(listen, _pages(board, intake)) as server:
+        log.info("metrics on %s/metrics", server.url)
+        lags = watch_lags(bootstrap, prefix, board.tell_lags)
+        try:
+            await _until(stop, intake.run(), lags, _say(producer, status))
+        finally:
+            await status.last()
+            await producer.stop(patience_s=1.0)
+
+
+async def _say(producer: Producer, status: StatusPublisher) -> None:
+    await producer.start()
+    await status.run()
+
+
+async def _until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """Works until `stop`, or until one fails: then raises what it raised."""
+    tasks = [asyncio.create_task(work) for work in (stop.wait(), *works)]
+    done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _pages(board: Board, intake: Intake) -> dict[str, Page]:
+    exposition = Exposition(lambda: board.families(now_us()))
+
+    def metrics(accept: str) -> Answer:
+        if not intake.caught_up:
+            # Half of the alarms would look cleared.
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"not all is read yet\n")
+        return Answer(HTTPStatus.OK, *exposition.page(accept))
+
+    def health(_: str) -> Answer:
+        if intake.healthy:
+            return Answer(HTTPStatus.OK, b"ok\n")
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"reading does not advance\n")
+
+    return {"/metrics": metrics, "/healthz": health}
+
+
+if __name__ == "__main__":
+    cli()

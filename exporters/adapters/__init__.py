@@ -1,0 +1,1 @@
+"""Where exporters touch the world: Kafka and HTTP."""

@@ -1,0 +1,170 @@
+"""The HTTP server of `/metrics` and `/healthz`: closed by default."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from contracts.errors import ConfigError
+
+_ANSWER_S = 10.0
+_LEAST_TOKEN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+Page = Callable[[str], Answer]
+"""From the `Accept` header to the answer; called on the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen, and the bearer token to ask for (None on the loopback only)."""
+
+    host: str
+    port: int
+    token: str | None = None
+
+    @classmethod
+    def checked(cls, host: str, port: int, token_file: Path | None) -> Listen:
+        """Raises ConfigError when others could read without a token, or the token is unfit."""
+        if token_file is None and not _is_loopback(host):
+            raise ConfigError(
+                f"{host} can be reached from elsewhere: give --token-file, or listen on 127.0.0.1"
+            )
+        return cls(host, port, _token(token_file) if token_file else None)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _token(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file {file} cannot be read: {error}") from error
+    if len(token) < _LEAST_TOKEN or not token.isascii() or not token.isprintable():
+        raise ConfigError(f"the token in {file}: expected at least {_LEAST_TOKEN} ASCII characters")
+    return token
+
+
+class MetricsServer:
+    """Serves pages from threads of its own; each page is made on the event loop, which is thereby
+    the only one to touch what it shows, and does not answer when it hangs."""
+
+    def __init__(self, listen: Listen, pages: dict[str, Page]) -> None:
+        self._listen = listen
+        self._pages = pages
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        assert self._server is not None
+        host, port = self._server.server_address[:2]
+        name = str(host)
+        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+    async def __aenter__(self) -> Self:
+        handler = _handler(self._listen.token, self._pages, asyncio.get_running_loop())
+        try:
+            self._server = _Server((self._listen.host, self._listen.port), handler)
+        except OSError as error:
+            where = f"{self._listen.host}:{self._listen.port}"
+            raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        await asyncio.to_thread(self._server.shutdown)
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, where: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in where[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(where, handler)
+
+
+def _handler(
+    token: str | None, pages: dict[str, Page], loop: asyncio.AbstractEventLoop
+) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10.0
+        server_version = "vigia"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            answer = self._answer()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
+            if answer.status is HTTPStatus.UNAUTHORIZED:
+                self.send_header("WWW-Authenticate", "Bearer")
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def _answer(self) -> Answer:
+            if not _allowed(token, self.headers.get("Authorization", "")):
+                return Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
+            page = pages.get(self.path.partition("?")[0])
+            if page is None:
+                return Answer(HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n")
+            return _on_loop(loop, page, self.headers.get("Accept", ""))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """A line for each scrape would drown what matters."""
+
+    return Handler
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, page: Page, accept: str) -> Answer:
+    async def made() -> Answer:
+        return page(accept)
+
+    future = asyncio.run_coroutine_threadsafe(made(), loop)
+    try:
+        return future.result(_ANSWER_S)
+    except FutureTimeout:
+        future.cancel()
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the exporter hangs\n")
+
+
+def _allowed(token: str | None, authorization: str) -> bool:
+    if token is None:
+        return True
+    given = authorization.removeprefix("Bearer ").encode()
+    return authorization.startswith("Bearer ") and hmac.compare_digest(given, token.encode())

@@ -1,0 +1,1 @@
+"""Pure: from messages to what is shown."""

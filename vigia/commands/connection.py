@@ -1,0 +1,66 @@
+"""Which Kafka and which prefix a command speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from contracts.errors import ConfigError
+from contracts.plant import Plant, read_plant
+from vigia.commands.files import read_bounded
+
+DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A broker, the prefix of its topics, and the plant file if one was given."""
+
+    bootstrap: str
+    prefix: str
+    plant: Plant | None = None
+
+
+def connection_options(command: F) -> F:
+    """Adds --plant, --kafka and --prefix."""
+    for option in (
+        click.option("--prefix", help="Prefix of the topics; default: the plant file's, or vigia."),
+        click.option(
+            "--kafka",
+            envvar="KAFKA_BOOTSTRAP",
+            help=f"HOST:PORT; default: the plant file's, or {DEFAULT_BOOTSTRAP}.",
+        ),
+        click.option(
+            "--plant", "plant_file", type=click.Path(path_type=Path), help="The plant file."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def connect(plant_file: Path | None, kafka: str | None, prefix: str | None) -> Connection:
+    """What the options mean together. Raises ConfigError."""
+    plant = load_plant(plant_file) if plant_file else None
+    theirs = plant.kafka if plant else None
+    return Connection(
+        kafka or (theirs and theirs.bootstrap) or DEFAULT_BOOTSTRAP,
+        prefix or (theirs.prefix if theirs else "vigia"),
+        plant,
+    )
+
+
+def load_plant(file: Path) -> Plant:
+    """The plant in `file`. Raises ConfigError with all that is wrong."""
+    return read_plant(read_bounded(file), str(file))
+
+
+def named_plant(plant: Plant | None) -> Plant:
+    """Raises ConfigError when none was given."""
+    if plant is None:
+        raise ConfigError("give --plant FILE")
+    return plant

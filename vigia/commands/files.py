@@ -1,0 +1,21 @@
+"""Reading what an operator names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.errors import ConfigError
+
+_MOST_BYTES = 20_000_000
+
+
+def read_bounded(file: Path) -> bytes:
+    """The bytes of a plant file. Raises ConfigError when it cannot be read or is far too big."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    if len(raw) > _MOST_BYTES:
+        raise ConfigError(f"{file}: expected a plant file of at most {_MOST_BYTES} bytes")
+    return raw
