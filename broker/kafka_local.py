@@ -12,13 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from broker.folder_lock import held
 from broker.kafka_jars import checked_jars, default_folder, read_lock
 from broker.loopback import HOST, answers, free_port, is_free
 from broker.server_properties import KafkaSettings, server_properties
 from broker.tether import spawn, stop
 from contracts.errors import KafkaStartError
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 90.0
 _TAIL_LINES = 15
 
 
@@ -62,8 +63,8 @@ class LocalKafka:
     def start(self) -> None:
         """Formats the folder at the first time, starts, returns once clients are accepted.
 
-        Raises KafkaStartError with the last lines of its log, or BrokerError when a jar is
-        missing or is not the locked file.
+        Raises KafkaStartError with the last lines of its log or when the folder is in use,
+        BrokerError when a jar is missing or is not the locked file.
         """
         if self.pid is not None:
             return
@@ -71,13 +72,13 @@ class LocalKafka:
         for port in (self._settings.port, self._settings.controller_port):
             if not is_free(port):
                 raise KafkaStartError(f"Kafka cannot start: port {port} is in use")
-        self._prepare()
-        self._format(java)
-        self._log.write_bytes(b"")
-        options = ["-Xms128m", f"-Xmx{self._heap_mb}m"]
-        with self._log.open("ab") as log:
+        with held(self._folder) as lock:
+            self._prepare()
+            self._format(java)
+            options = ["-Xms128m", f"-Xmx{self._heap_mb}m"]
             argv = [*java, *options, "kafka.Kafka", str(self._properties)]
-            self._process = spawn(argv, output=log, cwd=self._folder)
+            with self._log.open("wb") as log:
+                self._process = spawn(argv, output=log, cwd=self._folder, keep_open=[lock])
         self._wait_until_open()
 
     def stop(self) -> None:
@@ -133,7 +134,6 @@ class LocalKafka:
         ]
 
     def _prepare(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         # Kafka unpacks its native libraries there and leaves them behind when killed.
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
         (self._folder / "tmp").mkdir()

@@ -39,12 +39,13 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     death_signal: int = signal.SIGTERM,
+    keep_open: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts a program that gets `death_signal` when this process ends in any way.
 
     It has a session of its own, so Ctrl-C in the terminal reaches only this process, which
-    then stops its children in order. `output` takes stdout and stderr. A program that drops
-    privileges loses the tether.
+    then stops its children in order. `output` takes stdout and stderr; `keep_open` are file
+    descriptors that the program inherits. One that drops privileges loses the tether.
     """
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
 
@@ -57,6 +58,7 @@ def spawn(
             cwd=cwd,
             env=None if env is None else dict(env),
             start_new_session=True,
+            pass_fds=keep_open,
         )
 
     return _spawner().submit(start).result()

@@ -61,9 +61,22 @@ def test_a_port_in_use_is_said(own_kafka: LocalKafka, tmp_path: Path) -> None:
         LocalKafka(tmp_path / "second", port=port).start()
 
 
-def test_a_folder_in_use_is_said_with_the_log(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    with pytest.raises(KafkaStartError, match=r"(?s)the end of .*kafka\.log.*[Ll]ock"):
+async def test_a_folder_in_use_is_said_and_its_kafka_goes_on(
+    own_kafka: LocalKafka, tmp_path: Path
+) -> None:
+    with pytest.raises(KafkaStartError, match="another Kafka runs on"):
         LocalKafka(tmp_path / "kafka").start()
+    await create_topics(own_kafka.bootstrap, [TopicSpec(TOPIC, 1)])
+    await _write(own_kafka.bootstrap, range(3))
+    assert await _values(own_kafka.bootstrap) == [0, 1, 2]
+
+
+def test_a_start_that_fails_shows_the_log(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    own_kafka.stop()
+    meta = tmp_path / "kafka" / "data" / "meta.properties"
+    meta.write_text(meta.read_text().replace("node.id=1", "node.id=7"))
+    with pytest.raises(KafkaStartError, match=r"(?s)the end of .*kafka\.log.*node"):
+        own_kafka.start()
 
 
 @pytest.mark.kafka
