@@ -49,6 +49,7 @@ def run(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s edge %(levelname)s %(message)s"
     )
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     try:
         plant = _with_mqtt(_read(plant_file), mqtt)
         bootstrap = kafka or plant.kafka.bootstrap
@@ -87,6 +88,7 @@ async def _serve(plant: Plant, bootstrap: str, site: str | None, process: str) -
         loop.add_signal_handler(number, stop.set)
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
     log = KafkaLog(producer, bootstrap=bootstrap, prefix=plant.kafka.prefix, process=process)
+    _log.info("%s: Kafka at %s", process, bootstrap)
     try:
         intake = await _unless(stop, _prepare(plant, site, producer, log))
         if intake is not None:
