@@ -43,10 +43,7 @@ def build_models() -> int:
     windows = training_windows(fitted)
     print(f"training {recipe.NAME} on {len(windows)} windows, {recipe.EPOCHS} epochs", flush=True)
     model = autoencoder.train(windows)
-
-    def scores(x: autoencoder.F32) -> autoencoder.F32:
-        return autoencoder.scores(model, x)
-
+    scores = autoencoder.scorer(model)
     limits = thresholds(scores, fitted)
     print("judging it on the held-out rows", flush=True)
     metrics = evaluate(Threshold(scores, limits), fitted)

@@ -6,6 +6,7 @@ errors [n, F]: mean over rows of |window - rebuilt|;  score [n]: mean of errors
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ import tf2onnx
 from keras import layers, ops
 
 from training import recipe
+from training.canonical import canonical
 from training.fitting import drifted
 
 F32 = npt.NDArray[np.float32]
@@ -50,31 +52,37 @@ def train(x: F32, *, epochs: int = recipe.EPOCHS, seed: int = recipe.SEED) -> An
     return model
 
 
-def scores(model: Any, x: F32) -> F32:
-    """float32 [n]: the score of each window, by Keras."""
-    return np.concatenate(
-        [np.asarray(_score(model, x[at : at + 1024])[0]) for at in range(0, len(x), 1024)]
-    )
+def scorer(model: Any) -> Callable[[F32], F32]:
+    """The scores float32 [n] of windows x float32 [n, T, F], by Keras."""
+    function = _scored(model)
+
+    def scores(x: F32) -> F32:
+        parts = [function(x[at : at + 1024])["score"] for at in range(0, len(x), 1024)]
+        return np.concatenate([np.asarray(part) for part in parts])
+
+    return scores
 
 
-def _score(model: Any, window: Any) -> tuple[Any, Any]:
-    errors = ops.mean(ops.abs(window - model(window)), axis=1)
-    return ops.mean(errors, axis=1), errors
+def _scored(model: Any) -> Any:
+    """The model with its score, as one TensorFlow function of any number of windows."""
+
+    def scored(window: Any) -> dict[str, Any]:
+        errors = ops.mean(ops.abs(window - model(window)), axis=1)
+        return {"score": ops.mean(errors, axis=1), "errors": errors}
+
+    shape = (None, recipe.ROWS, len(recipe.FEATURES.features))
+    return tf.function(scored, input_signature=[tf.TensorSpec(shape, tf.float32, name="window")])
 
 
 def to_onnx(model: Any) -> bytes:
     """The model as ONNX: `window` float32 [n, T, F] to `score` [n] and `errors` [n, F], any n."""
-
-    def scored(window: Any) -> dict[str, Any]:
-        score, errors = _score(model, window)
-        return {"score": score, "errors": errors}
-
-    shape = (None, recipe.ROWS, len(recipe.FEATURES.features))
-    signature = [tf.TensorSpec(shape, tf.float32, name="window")]
-    function = tf.function(scored, input_signature=signature)
+    function = _scored(model)
+    signature = function.input_signature
     exported, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
     exported.graph.name = recipe.NAME
     for value in (*exported.graph.input, *exported.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n"
+    exported.graph.output.sort(key=lambda value: value.name)
+    canonical(exported.graph)
     onnx.checker.check_model(exported)
     return bytes(exported.SerializeToString(deterministic=True))
