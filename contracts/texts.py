@@ -1,0 +1,182 @@
+"""What operators read, in English and Spanish.
+
+Each code has several wordings: the first one for which all numbers are there is taken, and the
+last one needs nothing. `{score%}` is a share as percent, `{score}` a plain number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from contracts.messages import AlarmClass, AlarmState, Alert, Phase, Severity, Transition
+
+Language = Literal["en", "es"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+Wordings = tuple[str, ...]
+REASONS: dict[str, dict[Language, Wordings]] = {
+    "limit-high": {
+        "en": ("value {value} is above the limit {limit}", "value above its limit"),
+        "es": ("el valor {value} supera el límite {limit}", "el valor supera su límite"),
+    },
+    "limit-low": {
+        "en": ("value {value} is below the limit {limit}", "value below its limit"),
+        "es": ("el valor {value} está bajo el límite {limit}", "el valor está bajo su límite"),
+    },
+    "rate-rise": {
+        "en": ("rises too fast: {rate} (limit {threshold})", "rises too fast"),
+        "es": ("sube demasiado rápido: {rate} (límite {threshold})", "sube demasiado rápido"),
+    },
+    "rate-fall": {
+        "en": ("falls too fast: {rate} (limit {threshold})", "falls too fast"),
+        "es": ("baja demasiado rápido: {rate} (límite {threshold})", "baja demasiado rápido"),
+    },
+    "imbalance-loss": {
+        "en": ("inlet exceeds outlet by {score%} (limit {threshold%})", "inlet exceeds outlet"),
+        "es": (
+            "la entrada supera la salida en {score%} (límite {threshold%})",
+            "la entrada supera la salida",
+        ),
+    },
+    "imbalance-gain": {
+        "en": ("outlet exceeds inlet by {score%} (limit {threshold%})", "outlet exceeds inlet"),
+        "es": (
+            "la salida supera la entrada en {score%} (límite {threshold%})",
+            "la salida supera la entrada",
+        ),
+    },
+    "pulse": {
+        "en": (
+            "instrument reads {score} times its reference (limit {threshold})",
+            "instrument pulses",
+        ),
+        "es": (
+            "el instrumento marca {score} veces su referencia (límite {threshold})",
+            "pulsos del instrumento",
+        ),
+    },
+    "missing": {
+        "en": ("no readings for {score%} of the time (limit {threshold%})", "no readings"),
+        "es": ("sin lecturas el {score%} del tiempo (límite {threshold%})", "sin lecturas"),
+    },
+    "out-of-range": {
+        "en": (
+            "impossible readings for {score%} of the time (limit {threshold%})",
+            "impossible readings",
+        ),
+        "es": (
+            "lecturas imposibles el {score%} del tiempo (límite {threshold%})",
+            "lecturas imposibles",
+        ),
+    },
+    "reconstruction": {
+        "en": (
+            "unlike its normal pattern: {score} (limit {threshold})",
+            "unlike its normal pattern",
+        ),
+        "es": (
+            "distinto de su patrón normal: {score} (límite {threshold})",
+            "distinto de su patrón normal",
+        ),
+    },
+    "too-few-rows": {
+        "en": ("not measured: too few readings",),
+        "es": ("sin medir: muy pocas lecturas",),
+    },
+    "masked": {
+        "en": ("not measured: the instrument was disturbed",),
+        "es": ("sin medir: el instrumento estaba perturbado",),
+    },
+    "": {
+        "en": ("score {score} (limit {threshold})", "abnormal"),
+        "es": ("puntuación {score} (límite {threshold})", "anormal"),
+    },
+}
+
+Words = dict[Language, str]
+TRANSITIONS: dict[Transition, Words] = {
+    Transition.RAISED: {"en": "raised", "es": "activada"},
+    Transition.ESCALATED: {"en": "escalated", "es": "agravada"},
+    Transition.ACKNOWLEDGED: {"en": "acknowledged", "es": "reconocida"},
+    Transition.SHELVED: {"en": "shelved", "es": "aplazada"},
+    Transition.CLEARED: {"en": "cleared", "es": "despejada"},
+    Transition.REVISED: {"en": "revised", "es": "revisada"},
+}
+PHASES: dict[Phase, Words] = {
+    Phase.NORMAL: {"en": "normal", "es": "normal"},
+    Phase.PENDING: {"en": "pending", "es": "pendiente"},
+    Phase.ACTIVE: {"en": "raised", "es": "activa"},
+    Phase.CLEARING: {"en": "raised, clearing", "es": "activa, despejándose"},
+}
+SEVERITIES: dict[Severity, Words] = {
+    Severity.CRITICAL: {"en": "critical", "es": "crítica"},
+    Severity.WARNING: {"en": "warning", "es": "aviso"},
+    Severity.INFO: {"en": "info", "es": "información"},
+}
+CLASSES: dict[AlarmClass, Words] = {
+    AlarmClass.PROCESS: {"en": "process", "es": "proceso"},
+    AlarmClass.INSTRUMENT: {"en": "instrument", "es": "instrumento"},
+}
+_UNKNOWN: dict[Language, Wordings] = {
+    "en": ("{code}: score {score} (limit {threshold})", "{code}"),
+    "es": ("{code}: puntuación {score} (límite {threshold})", "{code}"),
+}
+_FIELD = re.compile(r"\{([a-z_]+)(%?)\}")
+
+
+def describe(
+    what: Alert | AlarmState, lang: Language = "en", names: Mapping[str, str] | None = None
+) -> str:
+    """One line for an operator, as `Line 3: inlet exceeds outlet by 4.2 % (limit 2.0 %)`.
+
+    `names` gives assets' display names. Of an alert other than raised, and of an alarm that is
+    not raised now, it says that too.
+    """
+    where = (names or {}).get(what.asset) or what.asset
+    if isinstance(what, Alert):
+        happened = TRANSITIONS[what.transition][lang]
+        if what.transition is Transition.CLEARED:
+            return f"{where}: {happened}"
+        told = "" if what.transition is Transition.RAISED else f"{happened}: "
+    elif what.raised:
+        told = ""
+    else:
+        return f"{where}: {PHASES[what.phase][lang]}"
+    figures = {"score": what.score, "threshold": what.threshold}
+    return f"{where}: {told}{reason_text(what.reason, lang, figures, what.evidence)}"
+
+
+def reason_text(
+    code: str,
+    lang: Language,
+    figures: Mapping[str, float | None],
+    evidence: Mapping[str, float] | None = None,
+) -> str:
+    """The words for a reason code; one that is not known here is shown as it is."""
+    known: dict[str, float | None] = {**(evidence or {}), **figures}
+    wordings = REASONS.get(code, _UNKNOWN)[lang]
+    for wording in wordings:
+        if all(known.get(name) is not None for name, _ in _fields(wording)):
+            return _FIELD.sub(lambda found: _filled(found, known, code, lang), wording)
+    return wordings[-1].replace("{code}", code)
+
+
+def _fields(wording: str) -> list[tuple[str, str]]:
+    return [found for found in _FIELD.findall(wording) if found[0] != "code"]
+
+
+def _filled(
+    found: re.Match[str], known: Mapping[str, float | None], code: str, lang: Language
+) -> str:
+    if found[1] == "code":
+        return code
+    value = known[found[1]] or 0.0
+    text = f"{value * 100:.1f} %" if found[2] else number_text(value)
+    return text.replace(".", ",") if lang == "es" else text
+
+
+def number_text(value: float) -> str:
+    """A number with the four digits that a person reads."""
+    return f"{value:.4g}"
