@@ -1,0 +1,1 @@
+"""Messages as earlier versions wrote them: they stay readable for ever."""

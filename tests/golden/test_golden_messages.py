@@ -1,0 +1,146 @@
+"""Old messages stay readable, and today's writers still write what old readers know."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from contracts.errors import DecodeError
+from contracts.headers import header_map
+from contracts.messages import (
+    AlarmState,
+    Alert,
+    Command,
+    DetectionBatch,
+    FrameHeaders,
+    Message,
+    Status,
+    decode_json,
+)
+from contracts.readings import Position, ReadingBatch, ReadingDecoder
+from contracts.schemas import published
+from tests import samples
+from tests.golden.files import FOLDER, load, version_one
+
+JSON: list[tuple[str, type[Message], Message]] = [
+    ("detections.v1", DetectionBatch, samples.detections()),
+    ("alarm.v1", AlarmState, samples.alarm()),
+    ("alert.v1", Alert, samples.alert()),
+    ("command.v1", Command, samples.command()),
+    ("status.v1", Status, samples.status()),
+]
+NAMES = [name for name, _, _ in JSON]
+
+
+def test_every_kind_has_a_golden_message() -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} >= version_one().keys()
+
+
+@pytest.mark.parametrize(("name", "kind", "expected"), JSON, ids=NAMES)
+def test_readers_of_today_decode_it(name: str, kind: type[Message], expected: Message) -> None:
+    assert decode_json(kind, load(name).value) == expected
+
+
+@pytest.mark.parametrize(("name", "kind", "expected"), JSON, ids=NAMES)
+def test_writers_of_today_write_all_of_it(
+    name: str, kind: type[Message], expected: Message
+) -> None:
+    golden = load(name)
+    today = version_one()[name]
+    assert (today.topic, today.key, today.headers) == (golden.topic, golden.key, golden.headers)
+    assert contains(json.loads(today.value or b""), json.loads(golden.value or b""))
+
+
+def contains(new: Any, old: Any) -> bool:
+    """Whether `new` has everything that `old` has; it may have more fields."""
+    if isinstance(old, dict):
+        return isinstance(new, dict) and all(
+            key in new and contains(new[key], value) for key, value in old.items()
+        )
+    if isinstance(old, list):
+        return len(new) == len(old) and all(map(contains, new, old))
+    return bool(new == old)
+
+
+@pytest.mark.parametrize(("name", "kind", "expected"), JSON, ids=NAMES)
+def test_fields_of_a_later_version_are_ignored(
+    name: str, kind: type[Message], expected: Message
+) -> None:
+    later = with_unknown_fields(json.loads(load(name).value or b""))
+    assert decode_json(kind, json.dumps(later).encode()) == expected
+
+
+FREE = {"evidence", "account", "dropped", "latencies"}
+"""Mappings whose keys are names, not fields."""
+
+
+def with_unknown_fields(value: Any, name: str = "") -> Any:
+    if isinstance(value, list):
+        return [with_unknown_fields(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: with_unknown_fields(one, key) for key, one in value.items()}
+    return found if name in FREE else {**found, "invented_later": {"deep": [1]}}
+
+
+@pytest.mark.parametrize(("name", "kind", "expected"), JSON, ids=NAMES)
+def test_it_fits_the_published_schema(name: str, kind: type[Message], expected: Message) -> None:
+    golden = load(name)
+    schema = published()[f"vigia.{name}.json"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(golden.value or b""))
+
+
+@pytest.mark.parametrize("name", ["readings.v1", "frame.v1", "dead-letter.v1"])
+def test_its_headers_fit_the_published_schema(name: str) -> None:
+    schema = published()[f"vigia.{name}.headers.json"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for out in (load(name), version_one()[name]):
+        headers = {key: raw.decode() for key, raw in out.headers}
+        jsonschema.Draft202012Validator(schema).validate(headers)
+        assert headers.keys() == schema["properties"].keys()
+
+
+def test_the_readings() -> None:
+    golden = load("readings.v1")
+    check_readings(ReadingDecoder().decode(golden.value, golden.headers))
+    today = version_one()["readings.v1"]
+    check_readings(ReadingDecoder().decode(today.value, today.headers))
+    assert today.headers == golden.headers
+
+
+def check_readings(found: ReadingBatch) -> None:
+    t0, s = 1_700_000_000_000_000, 1_000_000
+    assert found.asset == "north/line1"
+    assert found.position == Position(3, t0 - s, t0 + 2 * s, t0 - s, t0 + 3 * s)
+    assert [(c.signal, c.unit, c.clock) for c in found.columns] == [
+        ("inlet", "m3/h", "source"),
+        ("outlet", "m3/h", "arrival"),
+    ]
+    assert found.times_us.tolist() == [t0, t0 + 2 * s, t0 + s]
+    np.testing.assert_array_equal(found.values, [[10.5, 10.25], [11.0, np.nan], [900.0, 10.0]])
+    assert found.quality.tolist() == [[0, 0], [2, 1], [3, 0]]
+
+
+def test_the_frame() -> None:
+    golden = load("frame.v1")
+    assert FrameHeaders.parse(header_map(golden.headers)) == samples.frame()
+    assert version_one()["frame.v1"].headers == golden.headers
+
+
+def test_the_dead_letter() -> None:
+    golden = load("dead-letter.v1")
+    headers = header_map(golden.headers)
+    assert golden.value == b"{broken"
+    assert headers["ce_reason"] == b"json"
+    assert headers["ce_size"] == b"7"
+    assert version_one()["dead-letter.v1"] == golden
+
+
+def test_a_message_of_another_kind_is_refused() -> None:
+    with pytest.raises(DecodeError, match=r"vigia\.alert\.v1"):
+        decode_json(Alert, load("command.v1").value)
