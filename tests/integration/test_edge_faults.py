@@ -157,5 +157,3 @@ async def _books_balance(log: Log) -> None:
         "edge.mqtt": 0,
         "edge.rows": 0,
     }
-
-

@@ -27,7 +27,9 @@ async def test_values_become_rows_and_everything_is_accounted_for(
     await make_topics(kafka.bootstrap, prefix)
     log, begin = Log(kafka.bootstrap, prefix), now_us()
     with (
-        edge_process(tmp_path, plant_text(prefix, assets=3), kafka.bootstrap, mosquitto.port) as edge,
+        edge_process(
+            tmp_path, plant_text(prefix, assets=3), kafka.bootstrap, mosquitto.port
+        ) as edge,
         publisher(mosquitto.port) as device,
     ):
         for number in range(50):

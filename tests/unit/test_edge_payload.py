@@ -136,7 +136,12 @@ def test_one_bad_signal_or_item_does_not_take_the_others_along() -> None:
         {"items": "/rows", "pointer": "/p", "time": "/t", "time_format": "us"},
         {"items": "/rows", "pointer": "/q", "time": "/t", "time_format": "us"},
     )
-    rows = [{"t": 1, "p": 1, "q": 2}, {"t": 2, "p": "x", "q": 3}, {"p": 4}, {"t": 4, "p": 5, "q": 6}]
+    rows = [
+        {"t": 1, "p": 1, "q": 2},
+        {"t": 2, "p": "x", "q": 3},
+        {"p": 4},
+        {"t": 4, "p": 5, "q": 6},
+    ]
     found, reason = readings(table, {"rows": rows})
     assert found == [
         Sample(A, 1, [(0, 1.0), (1, 2.0)]),
@@ -165,8 +170,10 @@ def test_one_topic_may_feed_several_assets_and_one_asset_have_several_topics() -
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["rows", "t", "p", "value"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["rows", "t", "p", "value"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
