@@ -1,0 +1,223 @@
+"""One demo from start to summary."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import VigiaError
+from contracts.messages import Account
+from vigia.board import Board
+from vigia.demo.books import unbalanced
+from vigia.demo.harvest import Harvest, count_topics, percentile_ms
+from vigia.demo.report import Report, faults_of
+from vigia.demo.summary import compare, raisings, rules_of
+from vigia.demo.truth import Truth
+from vigia.feed import feed
+from vigia.line import Line
+from vigia.parts import RoomProcess
+from vigia.screen import Screen, sizes
+from vigia.session import Session
+from vigia.view import Frame
+
+PLANTER = "planter"
+READY_S = 40.0
+# Longer than two statuses of a process, shorter than the silence that the edge reports.
+_STILL_S = 2.5
+_DRAIN_S = 9.0
+_HURRY_S = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person asked for; `seconds` None is until Ctrl-C."""
+
+    seed: int
+    events: int
+    seconds: int | None
+    json_file: Path | None = None
+
+
+@dataclass(slots=True)
+class Show:
+    """A line, its planter, and what is seen of them."""
+
+    wish: Wish
+    line: Line
+    screen: Screen
+    session: Session
+    began_s: float = field(default_factory=time.monotonic)
+    playing_s: float | None = None
+
+    async def play(self) -> Report | None:
+        """Starts, replays, drains. None when the end was asked for before anything was planted."""
+        if await self.session.until_stopped(self._start()) is None:
+            return None
+        harvest = Harvest(self.screen)
+        async with self._shown(harvest):
+            if await self.session.until_stopped(self._ready()) is None:
+                return None
+            await self.line.supervisor.start(self._planter(), keep=False)
+            self.playing_s = time.monotonic()
+            await self.session.until_stopped(self._replayed())
+            return await self._gather(harvest)
+
+    async def _start(self) -> bool:
+        self.screen.say("starting Kafka, an MQTT broker, edge, worker and exporter ...")
+        await self.line.start()
+        return True
+
+    @asynccontextmanager
+    async def _shown(self, harvest: Harvest) -> Any:
+        prefix = self.line.layout.plant.kafka.prefix
+        tasks = [
+            asyncio.create_task(feed(self.line.bootstrap, prefix, harvest, from_start=True)),
+            asyncio.create_task(self.line.nurse()),
+            asyncio.create_task(self.screen.run(self._frame)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _ready(self) -> bool:
+        """Returns when every process has told that it is there, and the edge that it listens."""
+        limit = time.monotonic() + READY_S
+        while not _all_there(self.screen.board, self.line.processes()):
+            if time.monotonic() > limit:
+                raise VigiaError(f"not all parts were ready within {READY_S:.0f} s")
+            await asyncio.sleep(0.1)
+        took = ", ".join(f"{name} {took:.1f} s" for name, took in self.line.phases.items())
+        self.screen.say(f"ready after {time.monotonic() - self.began_s:.1f} s ({took})")
+        self.screen.say(f"metrics: {self.line.layout.metrics_url}")
+        return True
+
+    def _planter(self) -> RoomProcess:
+        mqtt, wish = self.line.layout.own_mqtt, self.wish
+        assert mqtt is not None
+        command = ["vigia.demo.planter", "--mqtt", mqtt.address, "--truth", str(self._truth_file)]
+        command += ["--seed", str(wish.seed), "--events", str(wish.events)]
+        if wish.seconds is not None:
+            command += ["--seconds", str(wish.seconds)]
+        return RoomProcess(PLANTER, command, self.line.layout.folder / "logs" / "planter.log")
+
+    async def _replayed(self) -> bool:
+        while PLANTER in self.line.supervisor.pids():
+            await asyncio.sleep(0.1)
+        return True
+
+    async def _gather(self, harvest: Harvest) -> Report:
+        """The summary, once all that was published has gone through the line."""
+        hurried = self.session.stop.is_set()
+        self.line.supervisor.tell(PLANTER)
+        if hurried:
+            await _within(_HURRY_S, self._replayed())
+        else:
+            await _within(_DRAIN_S, self._still())
+        truth = self._truth()
+        accounts = {"planter.publish": truth.account, **self.screen.board.accounts()}
+        books = [f"{s}: {a.missing} {a.unit}s" for s, a in accounts.items() if a.missing]
+        if not hurried:
+            plant = self.line.layout.plant
+            lies = await count_topics(self.line.bootstrap, plant.kafka.prefix, harvest.detections)
+            books = unbalanced(accounts, lies)
+        return self._report(truth, harvest, accounts, books)
+
+    def _report(
+        self, truth: Truth, harvest: Harvest, accounts: dict[str, Account], books: list[str]
+    ) -> Report:
+        raised = raisings(harvest.alerts)
+        findings = compare(truth, raised, rules_of(self.line.layout.plant))
+        rows = accounts.get("edge.rows")
+        return Report(
+            truth=truth,
+            findings=findings,
+            raised=raised,
+            accounts=accounts,
+            readings_in=0 if rows is None else rows.taken_in,
+            detections=harvest.detections,
+            p50_ms=percentile_ms(harvest.latencies_us, 0.5),
+            p99_ms=percentile_ms(harvest.latencies_us, 0.99),
+            rss=self.line.supervisor.peak_rss(),
+            faults=[*faults_of(findings, books), *self._restarts()],
+        )
+
+    def _restarts(self) -> list[str]:
+        ends = self.line.supervisor.restarts()
+        return [f"{name} ended {n} times" for name, n in ends.items() if n]
+
+    def _truth(self) -> Truth:
+        try:
+            return Truth.model_validate_json(self._truth_file.read_bytes())
+        except OSError as error:
+            raise VigiaError("the planter left no account of what it did") from error
+
+    @property
+    def _truth_file(self) -> Path:
+        return self.line.layout.folder / "truth.json"
+
+    async def _still(self) -> None:
+        """Returns when nothing has moved for _STILL_S."""
+        last, since = self._figures(), time.monotonic()
+        while time.monotonic() - since < _STILL_S:
+            await asyncio.sleep(0.1)
+            now = self._figures()
+            if now != last:
+                last, since = now, time.monotonic()
+
+    def _figures(self) -> dict[str, tuple[int, int, int]]:
+        accounts = self.screen.board.accounts()
+        return {
+            stage: (account.taken_in, account.gone_out, account.held)
+            for stage, account in accounts.items()
+            if not stage.startswith("exporters.")
+        }
+
+    def _frame(self) -> Frame:
+        layout = self.line.layout
+        names = {f"{s.id}/{a.id}": a.name or a.id for s in layout.plant.sites for a in s.assets}
+        return Frame(
+            title=f"{layout.plant.sites[0].name}, seed {self.wish.seed}",
+            metrics_url=layout.metrics_url,
+            now_us=time.time_ns() // 1000,
+            note=self._clock(),
+            names=names,
+            rss=sizes(self.line.supervisor),
+            restarts=self.line.supervisor.restarts(),
+        )
+
+    def _clock(self) -> str:
+        if self.playing_s is None:
+            return ""
+        played = time.monotonic() - self.playing_s
+        whole = self.wish.seconds
+        return f"{played:.0f} s" if whole is None else f"{min(played, whole):.0f} of {whole} s"
+
+
+def _all_there(board: Board, processes: list[str]) -> bool:
+    statuses = board.statuses
+    return all(name in statuses for name in processes) and not any(
+        status.notes for name, status in statuses.items() if name.startswith("edge/")
+    )
+
+
+async def _within(seconds: float, work: Any) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return
+
+
+def write_json(file: Path, report: Report, say: Callable[[str], None]) -> None:
+    """DEMO_JSON."""
+    file.write_text(json.dumps(report.json(), indent=1) + "\n", encoding="utf-8")
+    say(f"written: {file}")

@@ -1,0 +1,51 @@
+"""One run in the foreground: until it is over, or somebody asks for its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from vigia.supervisor import Supervisor
+
+T = TypeVar("T")
+INTERRUPTED = 130
+
+
+class Session:
+    """The first SIGINT or SIGTERM (or hang-up) sets `stop`; the second kills everything."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.supervisor: Supervisor | None = None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signal)
+
+    async def until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` gives, or None when the end was asked for before. Raises what `work`
+        raises, and PartFailed when a part cannot run."""
+        task = asyncio.ensure_future(work)
+        others: list[asyncio.Future[Any]] = [asyncio.ensure_future(self.stop.wait())]
+        if self.supervisor is not None:
+            others.append(asyncio.ensure_future(self.supervisor.failure()))
+        try:
+            done, _ = await asyncio.wait((task, *others), return_when=asyncio.FIRST_COMPLETED)
+            if task in done:
+                return task.result()
+            for other in done:
+                other.result()
+            return None
+        finally:
+            for one in (task, *others):
+                one.cancel()
+            await asyncio.wait((task, *others))
+
+    def _signal(self) -> None:
+        if self.stop.is_set():
+            if self.supervisor is not None:
+                self.supervisor.kill()
+            os._exit(INTERRUPTED)
+        self.stop.set()
