@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from broker.status import Latency
 from contracts.deadletters import dead_letter
 from contracts.errors import MessageError
-from contracts.identity import detection_id
-from contracts.messages import Account, DetectionBatch, encode_json, headers_for
+from contracts.headers import cloud_event
+from contracts.messages import KINDS, Account, DetectionBatch
 from contracts.partitions import partition_of
 from contracts.plant.model import Kafka
 from contracts.readings import ReadingDecoder
 from contracts.record import Outgoing, Record
 from contracts.topics import DEAD_LETTERS, DETECTIONS, topic_name
-from stream.core.detect import Detect
+from stream.core.detect import Detect, Ready
+from stream.core.detectors import Encoded, Results
 from stream.ports import Publisher
 
-MAX_ITEMS = 500
-"""Detections in one message: keeps it far below the broker's limit."""
+PART = 32
+"""Messages after which what is ready is scored, beside the next ones."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,9 @@ class DetectAgent:
     unusable: Counter[str] = field(default_factory=Counter)
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
     _accounts: dict[str, Account] = field(default_factory=dict)
+    _scorer: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="scorer")
+    )
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         self.detect.assign(partitions)
@@ -45,55 +50,54 @@ class DetectAgent:
 
     async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
         batches, letters = await asyncio.to_thread(self._step, records)
-        await self.publisher.send_all([*self._outgoing(batches), *letters])
+        await self.publisher.send_all([*map(self._outgoing, batches), *letters])
         self.detect.acknowledged(batches)
         now = self.now_us()
-        for batch in batches:
-            for one in batch.items:
-                self.latency.observe((now - one.received_us) / 1e6)
+        for received in (us for batch in batches for us in batch.received_us):
+            self.latency.observe((now - received) / 1e6)
         self._accounts = self.detect.accounts()
         return self.detect.heads()
 
     def accounts(self) -> Mapping[str, Account]:
         return self._accounts
 
-    def _step(self, records: Sequence[Record]) -> tuple[list[DetectionBatch], list[Outgoing]]:
-        letters = []
-        for record in records:
-            try:
-                batch = self.decoder.decode(record.value, record.headers)
-            except MessageError as error:
-                letters.append(self._letter(record, error))
-                self.detect.skip(record.partition, record.offset)
-            else:
-                self.detect.take(record.partition, record.offset, batch)
-        return self.detect.score(), letters
-
-    def _outgoing(self, batches: Sequence[DetectionBatch]) -> list[Outgoing]:
-        topic = topic_name(DETECTIONS, self.kafka.prefix)
-        return [
-            Outgoing(
-                topic,
-                batch.asset.encode(),
-                encode_json(batch),
-                headers_for(
-                    batch,
-                    source=self.source,
-                    # The parts of a batch differ between runs; what they hold does not.
-                    id=detection_id(
-                        batch.asset,
-                        batch.detector,
-                        batch.items[0].start_us,
-                        batch.items[-1].end_us,
-                        len(batch.items),
-                    ),
-                    subject=batch.asset,
-                ),
-                partition_of(batch.asset, self.kafka.partitions),
-            )
-            for whole in batches
-            for batch in _parts(whole)
+    def _step(self, records: Sequence[Record]) -> tuple[list[Encoded], list[Outgoing]]:
+        """A model runs beside the decoding of the next records: it does not need the
+        interpreter's lock, and decoding does."""
+        letters: list[Outgoing] = []
+        scoring: list[tuple[Ready, Future[Results]]] = []
+        for at in range(0, len(records), PART):
+            for record in records[at : at + PART]:
+                self._take(record, letters)
+            for one in self.detect.ready():
+                scoring.append((one, self._scorer.submit(one.detect)))
+        batches = [
+            batch
+            for one, future in scoring
+            for batch in self.detect.detections(one, future.result())
         ]
+        return batches, letters
+
+    def _take(self, record: Record, letters: list[Outgoing]) -> None:
+        try:
+            batch = self.decoder.decode(record.value, record.headers)
+        except MessageError as error:
+            letters.append(self._letter(record, error))
+            self.detect.skip(record.partition, record.offset)
+        else:
+            self.detect.take(record.partition, record.offset, batch)
+
+    def _outgoing(self, batch: Encoded) -> Outgoing:
+        headers = cloud_event(
+            KINDS[DetectionBatch],
+            source=self.source,
+            id=batch.id,
+            subject=batch.asset,
+            content_type="application/json",
+        )
+        partition = partition_of(batch.asset, self.kafka.partitions)
+        topic = topic_name(DETECTIONS, self.kafka.prefix)
+        return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
 
     def _letter(self, record: Record, error: MessageError) -> Outgoing:
         self.unusable[error.reason] += 1
@@ -107,12 +111,3 @@ class DetectAgent:
         )
         topic = topic_name(DEAD_LETTERS, self.kafka.prefix)
         return Outgoing(topic, record.topic.encode(), value, headers)
-
-
-def _parts(batch: DetectionBatch) -> list[DetectionBatch]:
-    if len(batch.items) <= MAX_ITEMS:
-        return [batch]
-    return [
-        batch.model_copy(update={"items": batch.items[at : at + MAX_ITEMS]})
-        for at in range(0, len(batch.items), MAX_ITEMS)
-    ]

@@ -20,8 +20,10 @@ from stream.core.manifest import SCORE_TOLERANCE, Manifest, read_manifest
 MAX_MODEL_BYTES = 200_000_000
 MAX_TEXT_BYTES = 5_000_000
 BATCH = 64
-"""Windows that go through a model at once. Every batch has this size, the last one padded: a
-window's score then never depends on what stands beside it."""
+"""Windows that go through a model at once."""
+PADDED = 16
+"""The last batch is filled up to a multiple of this: a window's score is then the same to the
+last bit whatever stands beside it, which it is not for a window alone."""
 
 _ORT_ERRORS = (
     ort_errors.Fail,
@@ -48,11 +50,10 @@ class OnnxPackage:
         count = len(features)
         scores = np.empty(count, np.float32)
         errors = np.empty((count, features.shape[2]), np.float32)
-        batch = np.zeros((BATCH, *features.shape[1:]), np.float32)
         for at in range(0, count, BATCH):
             part = features[at : at + BATCH]
+            batch = np.zeros((-(-len(part) // PADDED) * PADDED, *features.shape[1:]), np.float32)
             batch[: len(part)] = part
-            batch[len(part) :] = 0.0
             try:
                 found = self.session.run(("score", "errors"), {"window": batch})
             except _ORT_ERRORS as error:

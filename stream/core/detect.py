@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from contracts.messages import Account, DetectionBatch
+from contracts.messages import Account
 from contracts.plant import Plant
 from contracts.readings import Column, Quality, ReadingBatch
-from stream.core.detectors import Detector, to_batches
+from stream.core.detectors import Detector, Encoded, Results, encode
 from stream.core.ledger import Ledger
 from stream.core.windows import WindowBlock, Windower, WindowSpec, concat_blocks
 
@@ -47,6 +47,18 @@ class _Partition:
     assets: dict[str, _Watched] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Closed windows, and who shall look at them."""
+
+    detector: Detector
+    block: WindowBlock
+
+    def detect(self) -> Results:
+        """The detector's results. Needs nothing else: may run beside other work."""
+        return self.detector.detect(self.block)
+
+
 @dataclass(slots=True)
 class Detect:
     """The detecting half of a worker. `take` batches in log order, `score` what is ready, and
@@ -69,7 +81,10 @@ class Detect:
     _signals: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _by_spec: dict[str, dict[WindowSpec, tuple[Detector, ...]]] = field(default_factory=dict)
 
+    _plant_hash: str = ""
+
     def __post_init__(self) -> None:
+        self._plant_hash = self.plant.hash
         for asset, group in self.plant.assets().items():
             specs: dict[WindowSpec, tuple[Detector, ...]] = {}
             for section in self.plant.detectors_of(asset):
@@ -130,25 +145,31 @@ class Detect:
         watched = partition.assets[asset] = _Watched(signals, windowers)
         return watched
 
-    def score(self) -> list[DetectionBatch]:
-        """The detections of all windows that are ready, over all assets, in bounded blocks.
-        For each asset and detector they come in the order of their windows."""
+    def ready(self) -> list[Ready]:
+        """The windows that have closed, over all assets, in bounded blocks by detector; those of
+        an asset in their order. They are in flight until `acknowledged`."""
         groups: dict[tuple[str, tuple[str, ...]], list[WindowBlock]] = {}
         for detector, block in self._ready:
             groups.setdefault((detector.id, block.signals), []).append(block)
+            self.in_flight += len(block)
         self._ready.clear()
-        batches: list[DetectionBatch] = []
-        for (name, _), blocks in groups.items():
-            detector = self.detectors[name]
-            for block in _bounded(blocks):
-                found = to_batches(detector, block, detector.detect(block), self.plant.hash)
-                batches += found
-                self.in_flight += len(block)
-        return batches
+        return [
+            Ready(self.detectors[name], block)
+            for (name, _), blocks in groups.items()
+            for block in _bounded(blocks)
+        ]
 
-    def acknowledged(self, batches: Sequence[DetectionBatch]) -> None:
+    def score(self) -> list[Encoded]:
+        """The detections of all windows that are ready."""
+        return [batch for one in self.ready() for batch in self.detections(one, one.detect())]
+
+    def detections(self, one: Ready, results: Results) -> list[Encoded]:
+        """The results of a block as messages."""
+        return list(encode(one.detector, one.block, results, self._plant_hash))
+
+    def acknowledged(self, batches: Sequence[Encoded]) -> None:
         """The broker has these detections."""
-        done = sum(len(batch.items) for batch in batches)
+        done = sum(len(batch.received_us) for batch in batches)
         self.windows_out += done
         self.in_flight -= done
 

@@ -151,9 +151,10 @@ class Windower:
         by_watermark = spec.first_open(batch.position.wm_before_us)
         first = np.maximum(spec.first_of(times), max(by_watermark, self.closed + 1))
         taken = first <= spec.last_of(times)
+        new = _Rows(times, first, batch.values, batch.quality)
         if not taken.all():
             dropped[reason] += int(len(times) - taken.sum())
-        new = _Rows(times, first, batch.values, batch.quality).take(taken)
+            new = new.take(taken)
         self.rows, repeated = self.rows.merge(new)
         if repeated:
             dropped["duplicate"] += repeated
@@ -221,6 +222,9 @@ class Windower:
         assert self.closed is not None
         if not len(times):
             return np.empty(0, np.int64)
+        if times[-1] - times[0] < len(times) * self.spec.width_us:
+            lowest = max(int(self.spec.first_of(times[0])), self.closed + 1)
+            return np.arange(lowest, min(int(self.spec.last_of(times[-1])), last) + 1)
         # Times further apart than the width share no window: each group is its own range.
         cuts = np.flatnonzero(np.diff(times) >= self.spec.width_us) + 1
         begins = times[np.concatenate(([0], cuts))]

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contracts.messages import Verdict
+from contracts.messages import DetectionBatch, Verdict, decode_json, encode_json
 from contracts.readings import Quality
-from stream.core.detectors import Detector, Results, to_batches
+from stream.core.detectors import Detector, Results, encode
 from stream.core.windows import WindowBlock, concat_blocks
 
 
@@ -100,7 +100,11 @@ def _check_other_rows(detector: Detector, block: WindowBlock, results: Results) 
 
 
 def _check_messages(detector: Detector, block: WindowBlock, results: Results) -> None:
-    items = [i for batch in to_batches(detector, block, results, "p") for i in batch.items]
+    items = []
+    for sent in encode(detector, block, results, "p"):
+        batch = decode_json(DetectionBatch, sent.value)
+        assert encode_json(batch) == sent.value, "written as the message says"
+        items += batch.items
     assert len({item.id for item in items}) == len(block), "one identity a window"
     for item in items:
         measured = item.verdict is not Verdict.NOT_MEASURED

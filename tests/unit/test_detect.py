@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.messages import Detection, Verdict
+from contracts.messages import Detection, DetectionBatch, Verdict, decode_json
 from contracts.plant import read_plant
 from contracts.readings import ReadingBatch
 from stream.core.detect import Detect, align
@@ -54,7 +54,7 @@ def found_by(detect: Detect, log: list[ReadingBatch], cuts: list[int]) -> dict[s
         at += size
         made = detect.score()
         detect.acknowledged(made)
-        for one in (item for batch in made for item in batch.items):
+        for one in (i for b in made for i in decode_json(DetectionBatch, b.value).items):
             assert one.id not in found
             found[one.id] = one
     return found
