@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import isclose
 from typing import Any
 
 
@@ -43,15 +44,22 @@ def conversion(source: str, target: str) -> tuple[float, float]:
     """
     if source == target:
         return 1.0, 0.0
-    registry, have, want = _registry(), _unit(source), _unit(target)
+    from pint.errors import PintError
+
+    have, want = _unit(source), _unit(target)
     if have.units.dimensionality != want.units.dimensionality:
         raise UnitError(f"{source} cannot be converted to {target}")
-    zero = _convert(registry, 0.0, have, want)
-    one = _convert(registry, 1.0, have, want)
+    try:
+        zero, one, two = (_convert(value, have, want) for value in (0.0, 1.0, 2.0))
+    except (PintError, ArithmeticError, ValueError) as error:
+        raise UnitError(f"{source} cannot be converted to {target}: {error}") from error
+    # Logarithmic units (dB, pH) have no factor.
+    if not isclose(two - one, one - zero, rel_tol=1e-9) or one == zero:
+        raise UnitError(f"{source} cannot be converted to {target} by a factor")
     return one - zero, zero
 
 
-def _convert(registry: Any, value: float, have: Any, want: Any) -> float:
+def _convert(value: float, have: Any, want: Any) -> float:
     # A UCUM code may carry a number of its own (10*3/uL): pint keeps it as the magnitude.
-    quantity = registry.Quantity(value * have.magnitude, have.units)
+    quantity = _registry().Quantity(value * have.magnitude, have.units)
     return float(quantity.to(want.units).magnitude) / float(want.magnitude)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from broker.kafka_jars import checked_jars, default_folder, read_lock
@@ -21,6 +22,10 @@ from tests.processes.prometheus import Prometheus, find_prometheus
 
 REAL = {"kafka": "kafka", "own_kafka": "kafka", "mosquitto": "mqtt", "prometheus": "prometheus"}
 """The marker of every test that uses a fixture of this name."""
+
+# Tests assert outcomes, never durations.
+hypothesis.settings.register_profile("vigia", deadline=None)
+hypothesis.settings.load_profile("vigia")
 
 
 @dataclass(frozen=True, slots=True)
