@@ -55,7 +55,7 @@ class Line:
 
     async def start(self) -> None:
         """Returns when every part was started. Raises VigiaError when one cannot be."""
-        self.supervisor.on_start = lambda name: self.vitals.begun(name, time.monotonic())
+        self.supervisor.on_start = self._begun
         brokers = [asyncio.create_task(self._start_kafka())]
         if self.layout.own_mqtt is not None:
             brokers.append(asyncio.create_task(self._start_mqtt(self.layout.own_mqtt)))
@@ -65,6 +65,11 @@ class Line:
         with _Phase(self.phases, "rooms"):
             for room in self._rooms():
                 await self.supervisor.start(room)
+
+    def _begun(self, name: str) -> None:
+        # Brokers say nothing of themselves; when one is away, all are silent.
+        if name in self.processes():
+            self.vitals.begun(name, time.monotonic())
 
     def on_status(self, status: Status) -> None:
         """Notes that a process is alive."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from vigia.supervisor import Supervisor
@@ -49,3 +51,15 @@ class Session:
                 self.supervisor.kill()
             os._exit(INTERRUPTED)
         self.stop.set()
+
+
+def log_to(file: Path) -> None:
+    """Sends what libraries say to a file: the terminal is the view's."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=file,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    # While Kafka is away aiokafka says so many times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -21,7 +21,7 @@ from vigia.demo.show import Show, Wish, write_json
 from vigia.line import METRICS_PORT, Layout, Line, some_port
 from vigia.mqtt_local import LocalMqtt, find_mosquitto
 from vigia.screen import Screen
-from vigia.session import INTERRUPTED, Session
+from vigia.session import INTERRUPTED, Session, log_to
 from vigia.supervisor import Supervisor
 from vigia.view import account_table
 
@@ -62,6 +62,7 @@ def demo(
     """
     wish = Wish(seed, _checked_events(seed, events, seconds), seconds, json_file)
     folder = Path(tempfile.mkdtemp(prefix="vigia-demo-"))
+    log_to(folder / "logs" / "vigia.log")
     console = Console()
     code = 1
     try:
