@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from broker.kafka_local import LocalKafka
 from broker.loopback import free_port
 from broker.producer import Producer
 from broker.topics import create_topics
@@ -229,6 +230,40 @@ def test_with_a_token_only_its_bearer_reads(
         assert get(port, "/healthz")[0] == 401
         assert get(port, "/metrics", token)[0] == 200
         assert get(port, "/secrets", token)[0] == 404
+
+
+def test_it_goes_on_where_it_was_when_kafka_comes_back(
+    own_kafka: LocalKafka, plant_file: Path, prefix: str
+) -> None:
+    kafka = RunningKafka(own_kafka.bootstrap)
+    port = free_port()
+    raised = 'vigia_alerts_total{class="process",severity="critical",transition="raised"}'
+    with exporter(kafka, plant_file, port) as process:
+        until(lambda: get(port, "/healthz")[0] == 503)  # there are no topics yet
+        assert get(port, "/metrics")[0] == 503
+        specs = topic_specs(read_plant(plant_file.read_text()))
+        asyncio.run(create_topics(kafka.bootstrap, specs))
+        ready(port)
+        write(kafka, samples.outgoing(samples.alert(), prefix))
+        until(lambda: f"{raised} 1.0" in series(get(port, "/metrics")[1]))
+        own_kafka.stop()
+        assert process.poll() is None
+        own_kafka.start()
+        write(kafka, samples.outgoing(samples.alert(at_us=T0 + 90 * S), prefix))
+        until(lambda: f"{raised} 2.0" in series(get(port, "/metrics")[1]))
+        ready(port)
+    assert process.returncode == 0
+
+
+def series(page: str) -> set[str]:
+    """The page's lines, each with its labels in alphabetical order."""
+    return {_sorted(line) for line in page.splitlines() if not line.startswith("#")}
+
+
+def _sorted(line: str) -> str:
+    name, _, rest = line.partition("{")
+    labels, _, value = rest.partition("}")
+    return f"{name}{{{','.join(sorted(labels.split(',')))}}}{value}"
 
 
 def refused(*more: str, plant: Path = PLANT) -> str:
