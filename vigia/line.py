@@ -19,6 +19,7 @@ from vigia.supervisor import Supervisor
 from vigia.vitals import Vitals
 
 METRICS_PORT = 9464
+KAFKA_PORT = 9092
 _LOOK_S = 2.0
 
 
@@ -32,6 +33,7 @@ class Layout:
     folder: Path
     instance: str
     kafka: str | None = None
+    kafka_port: int = 0
     own_mqtt: LocalMqtt | None = None
     workers: int = 1
     metrics_port: int = METRICS_PORT
@@ -93,7 +95,7 @@ class Line:
                 self.bootstrap = layout.kafka
                 return
             kept = layout.plant.kafka.retention_bytes
-            kafka = KafkaPart(layout.folder / "kafka", retention_bytes=kept)
+            kafka = KafkaPart(layout.folder / "kafka", port=layout.kafka_port, retention_bytes=kept)
             self.bootstrap = kafka.bootstrap
             await self.supervisor.start(kafka, broker=True)
 

@@ -94,8 +94,8 @@ class KafkaPart:
     name = "kafka"
     hopeless = False
 
-    def __init__(self, folder: Path, *, retention_bytes: int = -1) -> None:
-        self._kafka = LocalKafka(folder, log_retention_bytes=retention_bytes)
+    def __init__(self, folder: Path, *, port: int = 0, retention_bytes: int = -1) -> None:
+        self._kafka = LocalKafka(folder, port=port, log_retention_bytes=retention_bytes)
         self._log = folder / "kafka.log"
 
     @property

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from contracts.messages import Alert
 from contracts.texts import TRANSITIONS, Language, describe
 from vigia.board import Board
 from vigia.view import clock
+from vigia.words import word
 
 EVERY_US = 10_000_000
+MOST_CHANGES = 10
+_QUIET = ("ok", "waiting")
+
+
+@dataclass(slots=True)
+class Changes:
+    """Tells once what became otherwise: sensors that fall silent or come back, and what a
+    process has to say of itself."""
+
+    _states: dict[tuple[str, str], str] = field(default_factory=dict)
+    _notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def lines(self, board: Board, lang: Language, names: Mapping[str, str]) -> list[str]:
+        """What is new since the last call, bounded."""
+        found = [*self._processes(board), *self._sensors(board, lang, names)]
+        if len(found) > MOST_CHANGES:
+            rest = len(found) - MOST_CHANGES
+            found = [*found[:MOST_CHANGES], word("more", lang, n=rest)]
+        return found
+
+    def _processes(self, board: Board) -> Iterator[str]:
+        for name, status in board.statuses.items():
+            if status.notes != self._notes.get(name, ()):
+                self._notes[name] = status.notes
+                yield f"{name}: {'; '.join(status.notes) or 'well again'}"
+
+    def _sensors(self, board: Board, lang: Language, names: Mapping[str, str]) -> Iterator[str]:
+        for asset, sources in board.sources().items():
+            for source in sources:
+                key = (asset, source.signal)
+                before = self._states.get(key, "ok")
+                self._states[key] = source.state
+                if source.state != before and not {source.state, before} <= set(_QUIET):
+                    where = names.get(asset, asset)
+                    yield f"{where} {source.signal}: {word(source.state, lang)}"
 
 
 def alert_line(alert: Alert, lang: Language, names: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from rich.live import Live
 from contracts.messages import AlarmState, Alert, DetectionBatch, Status
 from contracts.texts import Language
 from vigia.board import Board
-from vigia.plain import EVERY_US, alert_line, state_line
+from vigia.plain import EVERY_US, Changes, alert_line, state_line
 from vigia.supervisor import Supervisor
 from vigia.view import Frame, render
 
@@ -89,9 +89,11 @@ class Screen:
                 self._live = False
 
     async def _lines(self, frame: Callable[[], Frame]) -> None:
-        next_us = 0
+        next_us, changes = 0, Changes()
         while True:
             now = frame()
+            for text in changes.lines(self.board, self._lang, now.names):
+                self.line(text)
             for alert in self._fresh:
                 self.line(alert_line(alert, self._lang, now.names))
             self._fresh.clear()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +17,13 @@ INTERRUPTED = 130
 
 
 class Session:
-    """The first SIGINT or SIGTERM (or hang-up) sets `stop`; the second kills everything."""
+    """The first SIGINT or SIGTERM (or hang-up) sets `stop`; the second kills everything, calls
+    `on_kill` and ends this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_kill: Callable[[], None] = lambda: None) -> None:
         self.stop = asyncio.Event()
         self.supervisor: Supervisor | None = None
+        self._on_kill = on_kill
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._signal)
@@ -49,6 +51,7 @@ class Session:
         if self.stop.is_set():
             if self.supervisor is not None:
                 self.supervisor.kill()
+            self._on_kill()
             os._exit(INTERRUPTED)
         self.stop.set()
 

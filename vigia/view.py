@@ -36,6 +36,7 @@ class Frame:
     title: str
     metrics_url: str
     now_us: int
+    kafka: str = ""
     note: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     rss: Mapping[str, int] = field(default_factory=dict)
@@ -58,14 +59,15 @@ def render(board: Board, frame: Frame, lang: Language = "en") -> RenderableType:
 
 def _head(frame: Frame, lang: Language) -> Text:
     text = Text.assemble(("Vigía", "bold"), f"  {frame.title}  ", (frame.note, "dim"))
-    text.append(f"\n{word('metrics', lang)} {frame.metrics_url}   {word('quit', lang)}", "dim")
+    where = f"{word('metrics', lang)} {frame.metrics_url}   Kafka {frame.kafka}"
+    text.append(f"\n{where}   {word('quit', lang)}", "dim")
     return text
 
 
 def _assets(board: Board, frame: Frame, lang: Language) -> RenderableType:
     sources = board.sources()
     if not sources:
-        return Text(f"\n{word('waiting', lang)}\n", style="dim")
+        return Text(f"\n{word('first', lang)}\n", style="dim")
     detectors = sorted({detector for _, detector in board.scores})
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
     table.add_column(word("asset", lang), no_wrap=True)

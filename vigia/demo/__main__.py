@@ -82,7 +82,7 @@ def _checked_events(seed: int, events: int | None, seconds: int | None) -> int:
 
 
 async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -> int:
-    session = Session()
+    session = Session(on_kill=lambda: _clean(folder, failed=False))
     screen = Screen(console, lang)
     session.supervisor = supervisor = Supervisor(screen.say)
     line = Line(_layout(folder, screen), supervisor, screen.say)
@@ -95,7 +95,7 @@ async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -
     finally:
         await supervisor.stop()
     if report is not None:
-        _print(report, console, lang)
+        _print(report, console, lang, so_far=session.stop.is_set())
         if wish.json_file is not None:
             write_json(wish.json_file, report, screen.say)
     if session.stop.is_set():
@@ -117,14 +117,14 @@ def _layout(folder: Path, screen: Screen) -> Layout:
     )
 
 
-def _print(report: Report, console: Console, lang: Language) -> None:
-    console.print()
+def _print(report: Report, console: Console, lang: Language, *, so_far: bool) -> None:
+    console.print("\nended before its time; until then:" if so_far else "")
     for text in report.lines():
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(account_table(report.accounts, lang))
     for fault in report.faults:
         console.print(f"not passed: {fault}", markup=False, highlight=False, soft_wrap=True)
-    if not report.faults:
+    if not report.faults and not so_far:
         console.print("passed: nothing missed, nothing spurious, every reading accounted for")
 
 

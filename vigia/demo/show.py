@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from vigia.demo.harvest import Harvest, count_topics, percentile_ms
 from vigia.demo.report import Report, faults_of
 from vigia.demo.summary import compare, raisings, rules_of
 from vigia.demo.truth import Truth
-from vigia.feed import feed
 from vigia.line import Line
 from vigia.parts import RoomProcess
-from vigia.screen import Screen, sizes
+from vigia.screen import Screen
 from vigia.session import Session
+from vigia.shown import frame_of, shown
 from vigia.view import Frame
 
 PLANTER = "planter"
@@ -31,6 +30,7 @@ READY_S = 40.0
 # Longer than two statuses of a process, shorter than the silence that the edge reports.
 _STILL_S = 2.5
 _DRAIN_S = 9.0
+# Longer than one status takes to come; the whole stop may last five seconds.
 _HURRY_S = 1.2
 
 
@@ -60,7 +60,7 @@ class Show:
         if await self.session.until_stopped(self._start()) is None:
             return None
         harvest = Harvest(self.screen)
-        async with self._shown(harvest):
+        async with shown(self.line, self.screen, harvest, from_start=True, frame=self._frame):
             if await self.session.until_stopped(self._ready()) is None:
                 return None
             await self.line.supervisor.start(self._planter(), keep=False)
@@ -72,21 +72,6 @@ class Show:
         self.screen.say("starting Kafka, an MQTT broker, edge, worker and exporter ...")
         await self.line.start()
         return True
-
-    @asynccontextmanager
-    async def _shown(self, harvest: Harvest) -> Any:
-        prefix = self.line.layout.plant.kafka.prefix
-        tasks = [
-            asyncio.create_task(feed(self.line.bootstrap, prefix, harvest, from_start=True)),
-            asyncio.create_task(self.line.nurse()),
-            asyncio.create_task(self.screen.run(self._frame)),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     async def _ready(self) -> bool:
         """Returns when every process has told that it is there, and the edge that it listens."""
@@ -120,6 +105,7 @@ class Show:
         self.line.supervisor.tell(PLANTER)
         if hurried:
             await _within(_HURRY_S, self._replayed())
+            await asyncio.sleep(_HURRY_S)
         else:
             await _within(_DRAIN_S, self._still())
         truth = self._truth()
@@ -182,17 +168,8 @@ class Show:
         }
 
     def _frame(self) -> Frame:
-        layout = self.line.layout
-        names = {f"{s.id}/{a.id}": a.name or a.id for s in layout.plant.sites for a in s.assets}
-        return Frame(
-            title=f"{layout.plant.sites[0].name}, seed {self.wish.seed}",
-            metrics_url=layout.metrics_url,
-            now_us=time.time_ns() // 1000,
-            note=self._clock(),
-            names=names,
-            rss=sizes(self.line.supervisor),
-            restarts=self.line.supervisor.restarts(),
-        )
+        site = self.line.layout.plant.sites[0]
+        return frame_of(self.line, f"{site.name}, seed {self.wish.seed}", self._clock())
 
     def _clock(self) -> str:
         if self.playing_s is None:
