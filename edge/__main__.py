@@ -49,7 +49,8 @@ def run(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s edge %(levelname)s %(message)s"
     )
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    # While Kafka is away it says so five times a second; the agent says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         plant = _with_mqtt(_read(plant_file), mqtt)
         bootstrap = kafka or plant.kafka.bootstrap

@@ -43,6 +43,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._paused = False
         self._draining = False
+        self._kafka_late = False
         self._sent_us: dict[str, int] = {}
         self._letters_under_way = False
         self._latency = Latency()
@@ -167,8 +168,11 @@ class Agent:
     def _attentive(self, now: int) -> bool:
         """Whether messages could come: connected, reading, and Kafka takes what came."""
         oldest_us = min(self._sent_us.values(), default=now)
-        prompt = now - oldest_us < _KAFKA_LATE_US
-        return self._source.connected and not self._paused and prompt
+        late = now - oldest_us >= _KAFKA_LATE_US
+        if late != self._kafka_late:
+            self._kafka_late = late
+            _log.warning("Kafka does not answer" if late else "Kafka answers again")
+        return self._source.connected and not self._paused and not late
 
 
 def _report(changes: Sequence[Change]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ class MemorySource:
     def _deliver(self, topic: str, payload: bytes, listener: Listener) -> None:
         mid = max(self._broker.sent, default=0) + 1
         self._broker.sent[mid] = payload
-        listener.on_message(Incoming(topic, payload, 1, mid, self._connection, 1))
+        listener.on_message(
+            Incoming(topic, payload, 1, mid, self._connection, time.time_ns() // 1000)
+        )
 
     def acknowledge(self, connection: int, mid: int, qos: int) -> bool:
         """Acknowledges a message of the present connection."""

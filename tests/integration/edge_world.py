@@ -15,7 +15,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import yaml
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broker.reader import read
 from broker.topics import TopicSpec, create_topics
@@ -67,8 +67,8 @@ def plant_text(prefix: str, *, assets: int = 1, period: str = "100ms", **sets: A
 class Publisher:
     """A device: publishes at QoS 1 and knows what the MQTT broker has taken."""
 
-    def __init__(self, port: int) -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    def __init__(self, port: int, version: MQTTProtocolVersion = mqtt.MQTTv5) -> None:
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
         self._sent = 0
@@ -105,9 +105,9 @@ class Publisher:
 
 
 @contextmanager
-def publisher(port: int) -> Iterator[Publisher]:
+def publisher(port: int, version: MQTTProtocolVersion = mqtt.MQTTv5) -> Iterator[Publisher]:
     """A Publisher that is closed afterwards."""
-    made = Publisher(port)
+    made = Publisher(port, version)
     try:
         yield made
     finally:

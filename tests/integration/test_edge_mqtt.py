@@ -1,0 +1,150 @@
+"""The MQTT session itself: TLS and passwords, many unacknowledged messages, 3.1.1."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from broker.loopback import answers, free_port
+from broker.tether import spawn, stop
+from contracts.errors import ConfigError
+from contracts.plant.model import Mqtt, Secret
+from edge.adapters.mqtt import MqttSource
+from tests.conformance.source_kit import Ears, until
+from tests.integration.edge_world import publisher
+from tests.processes.mosquitto import Mosquitto, find_mosquitto
+
+TLS = Path(__file__).parent / "tls"
+PASSWORD = "only for this test"
+
+
+class SecureMosquitto(Mosquitto):
+    """TLS, and nobody without a password."""
+
+    def _config(self) -> str:
+        passwords = self._folder / "passwords"
+        program = shutil.which("mosquitto_passwd") or "mosquitto_passwd"
+        subprocess.run([program, "-b", "-c", str(passwords), "edge", PASSWORD], check=True)
+        return super()._config().replace("allow_anonymous true", "allow_anonymous false") + (
+            f"password_file {passwords}\n"
+            f"cafile {TLS / 'ca.crt'}\n"
+            f"certfile {TLS / 'server.crt'}\n"
+            f"keyfile {TLS / 'server.key'}\n"
+        )
+
+
+@pytest.fixture
+def secure(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Mosquitto]:
+    """Beside the plain one, which says whether there is a Mosquitto at all."""
+    program = find_mosquitto()
+    assert program is not None
+    with SecureMosquitto(program, tmp_path / "secure") as broker:
+        yield broker
+
+
+async def hear(source: MqttSource, ears: Ears, topics: list[str], count: int) -> None:
+    task = asyncio.create_task(source.run(topics, ears))
+    try:
+        await until(lambda: task.done() or (source.connected and len(ears.messages) >= count))
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def test_tls_and_a_password_from_a_file(secure: Mosquitto, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    settings = Mqtt(
+        port=secure.port,
+        username="edge",
+        password=Secret(file=str(tmp_path / "password")),
+        ca_file=str(TLS / "ca.crt"),
+    )
+    device = mqtt.Client(CallbackAPIVersion.VERSION2)
+    device.username_pw_set("edge", PASSWORD)
+    device.tls_set_context(ssl.create_default_context(cafile=TLS / "ca.crt"))
+    await hear(MqttSource(settings, limit=1000), Ears(), ["a"], 0)
+    device.connect("127.0.0.1", secure.port)
+    device.loop_start()
+    for number in range(300):
+        device.publish("a", json.dumps([number] * 200), qos=1)
+    ears = Ears()
+    await hear(MqttSource(settings, limit=1000), ears, ["a"], 300)
+    device.disconnect()
+    device.loop_stop()
+    assert [json.loads(payload)[0] for payload in ears.payloads] == list(range(300))
+
+
+async def test_without_the_right_password_it_keeps_trying_and_never_prints_it(
+    secure: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_PASSWORD", "not the right one")
+    settings = Mqtt(
+        port=secure.port,
+        username="edge",
+        password=Secret(env="EDGE_PASSWORD"),
+        ca_file=str(TLS / "ca.crt"),
+    )
+    task = asyncio.create_task(MqttSource(settings, limit=10).run(["a"], Ears()))
+    await until(lambda: "trying again" in caplog.text)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+    assert "Not authorized" in caplog.text
+    assert "not the right one" not in caplog.text
+
+
+async def test_a_ca_file_that_is_not_there_is_said_at_once(mosquitto: Mosquitto) -> None:
+    settings = Mqtt(port=mosquitto.port, ca_file="/no/such/ca.crt")
+    with pytest.raises(ConfigError, match=r"/no/such/ca\.crt"):
+        await hear(MqttSource(settings, limit=10), Ears(), ["a"], 1)
+
+
+async def test_thousands_of_messages_may_wait_for_their_acknowledgement(
+    mosquitto: Mosquitto,
+) -> None:
+    ears, source = Ears(), MqttSource(Mqtt(port=mosquitto.port), limit=5000)
+    await hear(source, Ears(), ["a"], 0)
+    with publisher(mosquitto.port) as device:
+        for number in range(3000):
+            device.send("a", number)
+        await hear(source, ears, ["a"], 3000)
+    assert [int(payload) for payload in ears.payloads] == list(range(3000))
+
+
+async def test_a_broker_that_speaks_only_3_1_1(tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "amqtt.yaml"
+    config.write_text(
+        f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{port}\n"
+        "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
+        "    allow_anonymous: true\n"
+    )
+    program = Path(sys.executable).parent / "amqtt"
+    with (tmp_path / "amqtt.log").open("wb") as log:
+        broker = spawn([str(program), "-c", str(config)], output=log)
+    try:
+        await until(lambda: answers(port))
+        source, ears = MqttSource(Mqtt(port=port), limit=100), Ears()
+        task = asyncio.create_task(source.run(["a"], ears))
+        await until(lambda: source.connected)
+        with publisher(port, version=mqtt.MQTTv311) as device:
+            device.send("a", 7)
+            await until(lambda: len(ears.messages) == 1)
+        message = ears.messages[0]
+        assert source.acknowledge(message.connection, message.mid, message.qos)
+        task.cancel()
+        await asyncio.wait([task])
+    finally:
+        stop(broker)
