@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -98,21 +99,27 @@ class ReadingBatch:
 
 def encode(batch: ReadingBatch, *, source: str) -> tuple[bytes, Headers]:
     """The message's value and headers. `source` names the agent, as a CloudEvents source."""
-    fields = [pa.field("time", _TIME)]
     arrays: list[Any] = [pa.array(batch.times_us, type=_TIME)]
-    for index, column in enumerate(batch.columns):
-        meta = {"unit": column.unit, "clock": column.clock}
-        fields.append(pa.field(column.signal, pa.float64(), metadata=meta))
+    for index in range(len(batch.columns)):
         arrays.append(pa.array(np.ascontiguousarray(batch.values[:, index])))
-    width = len(batch.columns)
     flat = pa.array(np.ascontiguousarray(batch.quality).reshape(-1))
-    fields.append(pa.field("quality", pa.list_(pa.uint8(), width)))
-    arrays.append(pa.FixedSizeListArray.from_arrays(flat, width))
-    schema = pa.schema(fields)
+    arrays.append(pa.FixedSizeListArray.from_arrays(flat, len(batch.columns)))
+    schema = _schema(batch.columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(pa.record_batch(arrays, schema=schema))
     return sink.getvalue().to_pybytes(), _headers(batch, source)
+
+
+@lru_cache(maxsize=1024)
+def _schema(columns: tuple[Column, ...]) -> pa.Schema:
+    # Half the time of encoding a short batch, and the same for all batches of an asset.
+    signals = [
+        pa.field(c.signal, pa.float64(), metadata={"unit": c.unit, "clock": c.clock})
+        for c in columns
+    ]
+    quality = pa.field("quality", pa.list_(pa.uint8(), len(columns)))
+    return pa.schema([pa.field("time", _TIME), *signals, quality])
 
 
 def _headers(batch: ReadingBatch, source: str) -> Headers:
