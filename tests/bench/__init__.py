@@ -1,0 +1,1 @@
+"""Speed beside the physical limits, all in one run."""

@@ -1,0 +1,100 @@
+"""`make bench`: prints the figures, and writes them to BENCH_JSON.
+
+Every round measures everything once, one after the other, so that a slow moment of the machine
+is a slow moment for all; BENCH_RUNS rounds (5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from broker.kafka_local import LocalKafka
+from tests.bench.latency import alarm_latencies
+from tests.bench.throughput import SIZE, Throughput
+
+MODEL = f"worker, autoencoder, windows of 30 by 5, batches of {SIZE} rows"
+RULES = "worker, rule alone"
+ONNX = "bare ONNX Runtime, same windows"
+READER = "bare aiokafka, same bytes"
+
+
+def main() -> int:
+    rounds = int(os.environ.get("BENCH_RUNS", "5"))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        bootstrap = os.environ.get("KAFKA_BOOTSTRAP")
+        if bootstrap is None:
+            bootstrap = stack.enter_context(LocalKafka(folder / "kafka")).bootstrap
+        figures = asyncio.run(bench(bootstrap, folder, rounds))
+    for one in figures:
+        compared = f"   {one['ratio']:.2f} of {one['ratio_to']}" if one["ratio_to"] else ""
+        print(f"{one['median']:>12,.1f} {one['unit']:<7} {one['name']}{compared}")
+    if path := os.environ.get("BENCH_JSON"):
+        Path(path).write_text(json.dumps(figures, indent=2))
+    return 0
+
+
+async def bench(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """All figures, each with its runs."""
+    measured = Throughput.prepare(bootstrap, folder)
+    runs: dict[str, list[float]] = {MODEL: [], RULES: [], ONNX: [], READER: []}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        runs[ONNX].append(measured.bare_onnx())
+        rate, line = await measured.worker(("model",))
+        runs[MODEL].append(rate)
+        runs[READER].append(await measured.bare_reader(line))
+        runs[RULES].append((await measured.worker(("balance",)))[0])
+    figures = [figure(ONNX, "rows/s", runs[ONNX]), figure(READER, "rows/s", runs[READER])]
+    for name in (MODEL, RULES):
+        for other in (ONNX, READER):
+            figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
+    return figures + await latency(bootstrap, folder, rounds)
+
+
+async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, Any]]:
+    """One run of the whole line; its `runs` are the figures of its parts in time."""
+    print("latency", file=sys.stderr)
+    found = await alarm_latencies(bootstrap, folder)
+    split = [part for part in np.array_split(np.array(found), parts) if len(part)]
+    name = f"MQTT receipt to acknowledged alarm, 1,000 rows/s, {len(found)} alarms"
+    return [
+        figure(f"{name}, p{q}", "ms", [float(np.percentile(part, q)) for part in split])
+        | {"overall": float(np.percentile(found, q))}
+        for q in (50, 99)
+    ]
+
+
+def figure(
+    name: str,
+    unit: str,
+    runs: Sequence[float],
+    other: str | None = None,
+    others: Sequence[float] = (),
+) -> dict[str, Any]:
+    """One figure; `ratio` is the median of the ratios round by round."""
+    low, high = np.percentile(runs, (25, 75))
+    ratio = float(np.median(np.divide(runs, others))) if other else None
+    return {
+        "name": name,
+        "unit": unit,
+        "runs": [round(run, 3) for run in runs],
+        "median": float(np.median(runs)),
+        "iqr": float(high - low),
+        "ratio_to": other,
+        "ratio": ratio,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
