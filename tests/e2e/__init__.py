@@ -1,0 +1,1 @@
+"""The product as a person starts it."""
