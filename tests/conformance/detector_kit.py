@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from contracts.messages import DetectionBatch, Verdict, decode_json, encode_json
+from contracts.messages import Detection, DetectionBatch, Verdict, decode_json, encode_json
 from contracts.readings import Quality
 from stream.core.detectors import Detector, Results, encode
 from stream.core.windows import WindowBlock, concat_blocks
@@ -100,7 +100,7 @@ def _check_other_rows(detector: Detector, block: WindowBlock, results: Results) 
 
 
 def _check_messages(detector: Detector, block: WindowBlock, results: Results) -> None:
-    items = []
+    items: list[Detection] = []
     for sent in encode(detector, block, results, "p"):
         batch = decode_json(DetectionBatch, sent.value)
         assert encode_json(batch) == sent.value, "written as the message says"

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.identity import detection_id
-from contracts.messages import Alert, Detection, DetectionBatch, Phase, Transition, Verdict
+from contracts.messages import (
+    AlarmState,
+    Alert,
+    Detection,
+    DetectionBatch,
+    Phase,
+    Transition,
+    Verdict,
+)
 from contracts.plant import read_plant
 from contracts.plant.model import Plant
 from stream.core.alarms import Alarms
@@ -117,7 +125,9 @@ def test_crashes_change_nothing(
     expected, last = reference.apply(batch(values))
     wanted = {alert.id: alert for alert in expected}
 
-    store, seen, at, committed, crashes = [], {}, 0, 0, 0
+    store: list[AlarmState] = []
+    seen: dict[str, Alert] = {}
+    at = committed = crashes = 0
     alarms = Alarms(setting)
     while at < len(values):
         size = data.draw(st.integers(1, 5))

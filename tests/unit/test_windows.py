@@ -77,7 +77,8 @@ def logs(draw: st.DrawFn) -> list[Message]:
     messages = []
     for _ in range(draw(st.integers(1, 60))):
         edge = assets[int(r.integers(len(assets)))]
-        rows, late = [], behind[edge.asset]
+        rows: list[Row] = []
+        late = behind[edge.asset]
         if r.random() < 0.07:
             clock[edge.asset] += int(r.integers(20, 200))
         for _ in range(0 if r.random() < 0.12 else int(r.integers(1, 12))):
@@ -87,7 +88,7 @@ def logs(draw: st.DrawFn) -> list[Message]:
         if late and r.random() < 0.4:
             rows += late
             late.clear()
-        r.shuffle(rows)  # type: ignore[arg-type]
+        r.shuffle(rows)
         rows = [(int(t), int(x)) for t, x in rows]
         newest = max([edge.newest, edge.position.max_before_us, *(t for t, _ in rows)])
         silent = clock[edge.asset] + 5 if r.random() < 0.05 else NO_TIME
