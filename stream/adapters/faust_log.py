@@ -76,6 +76,13 @@ class _Lane:
                 held.popleft().ack()
 
 
+class _App(faust.App):
+    """Keeps no tables, so it needs no folder: by itself Faust makes one where it is started."""
+
+    def _create_directories(self) -> None:
+        return
+
+
 class FaustLog:
     """See ports.Log. One instance a process, in the running event loop."""
 
@@ -90,7 +97,7 @@ class FaustLog:
     ) -> None:
         self._lanes: dict[str, _Lane] = {}
         self._stopping = asyncio.Event()
-        self._app = faust.App(
+        self._app = _App(
             group,
             broker=f"kafka://{bootstrap}",
             broker_client_id=client_id,
