@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := contracts broker edge stream exporters training vigia
 TEST_ARGS ?=
+# ONNX Runtime would tell its maker of every process that loads it.
+export ORT_DISABLE_TELEMETRY := 1
 
 .PHONY: help setup demo test check chaos bench models lock clean
 

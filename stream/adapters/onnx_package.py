@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from contracts.errors import ModelError
 from stream.core.features import Why, extract
 from stream.core.manifest import SCORE_TOLERANCE, Manifest, read_manifest
+
+# From 1.29 on ONNX Runtime tells its maker of every process and model, as soon as it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 MAX_MODEL_BYTES = 200_000_000
 MAX_TEXT_BYTES = 5_000_000
