@@ -54,6 +54,9 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
     logging.getLogger("faust").setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     name = instance or f"{socket.gethostname()}-{os.getpid()}"
+    # Decoding gives the interpreter's lock away many times a message, and waits up to this long
+    # to get it back from the event loop.
+    sys.setswitchinterval(0.0005)
     try:
         plant = read_plant(plant_file.read_text(encoding="utf-8"), str(plant_file))
         bootstrap = kafka or plant.kafka.bootstrap

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ class _Lane:
 
     topic: str
     agent: Agent
+    channel: Any
     waiting: deque[Any] = field(default_factory=deque)
     held: dict[int, deque[Any]] = field(default_factory=dict)
     assignment: frozenset[int] | None = None
@@ -52,12 +53,22 @@ class _Lane:
         self.assignment = None
         self.space.set()
 
-    async def put(self, event: Any) -> None:
-        self.waiting.append(event)
-        self.wake.set()
-        if len(self.waiting) >= MAX_WAITING:
-            self.space.clear()
-            await self.space.wait()
+    async def feed(self, generation: Callable[[], int]) -> None:
+        """Takes over what Faust has fetched, all that is there at once."""
+        queue = self.channel.queue
+        while True:
+            self._accept(await queue.get(), generation())
+            while not queue.empty() and len(self.waiting) < MAX_WAITING:
+                self._accept(queue.get_nowait(), generation())
+            self.wake.set()
+            if len(self.waiting) >= MAX_WAITING:
+                self.space.clear()
+                await self.space.wait()
+
+    def _accept(self, event: Any, generation: int) -> None:
+        # What was on its way during a rebalance belongs to the time before it.
+        if event.message.generation_id == generation:
+            self.waiting.append(event)
 
     def take(self) -> list[Any]:
         count = min(len(self.waiting), MAX_TAKE)
@@ -121,16 +132,10 @@ class FaustLog:
 
     def subscribe(self, topic: str, agent: Agent) -> None:
         """See ports.Log."""
-        lane = self._lanes[topic] = _Lane(topic, agent)
-        source = self._app.topic(topic, key_type=bytes, value_type=bytes)
-
-        async def consume(stream: Any) -> None:
-            async for event in stream.noack().events():
-                # What was on its way during a rebalance belongs to the time before it.
-                if event.message.generation_id == self._app.consumer_generation_id:
-                    await lane.put(event)
-
-        self._app.agent(source, name=f"vigia.{topic}")(consume)
+        # Iterated, a topic is subscribed to; its queue is read without Faust's streams, which
+        # would acknowledge by themselves and cost as much as our own work.
+        channel = aiter(self._app.topic(topic, key_type=bytes, value_type=bytes))
+        self._lanes[topic] = _Lane(topic, agent, channel)
 
     async def run(self) -> None:
         """See ports.Log."""
@@ -138,6 +143,10 @@ class FaustLog:
         await self._app.start()
         tasks = [
             asyncio.create_task(self._work(lane), name=lane.topic) for lane in self._lanes.values()
+        ]
+        tasks += [
+            asyncio.create_task(lane.feed(self._generation), name=f"{lane.topic}, feeding")
+            for lane in self._lanes.values()
         ]
         tasks.append(asyncio.create_task(self._watch(), name="faust"))
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
@@ -152,6 +161,9 @@ class FaustLog:
     async def stop(self) -> None:
         """See ports.Log."""
         self._stopping.set()
+
+    def _generation(self) -> int:
+        return int(self._app.consumer_generation_id)
 
     async def _leave(self) -> None:
         # Without a broker Faust would wait a minute; what is uncommitted comes again anyway.

@@ -216,8 +216,11 @@ class Alarms:
         self._marks[f"{batch.asset}/{batch.detector}"] = max(one.end_us for one in fresh)
         alerts: list[Alert] = []
         changed: dict[str, AlarmState] = {}
+        calm = all(one.verdict is not Verdict.ABNORMAL for one in fresh)
         for rule in self._rules.get(batch.detector, ()):
             before = self._states.get(alarm_key(batch.asset, rule.id))
+            if calm and before is not None and before.phase is Phase.NORMAL:
+                continue
             state = before or initial(batch.asset, rule, batch)
             for one in fresh:
                 step = apply(state, rule, batch, one)
