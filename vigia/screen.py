@@ -83,7 +83,8 @@ class Screen:
             try:
                 while True:
                     now = replace(frame(), said=tuple(self._said))
-                    live.update(render(self.board, now, self._lang), refresh=True)
+                    size = (self._console.width, self._console.height)
+                    live.update(render(self.board, now, self._lang, size), refresh=True)
                     await asyncio.sleep(_REFRESH_S)
             finally:
                 self._live = False

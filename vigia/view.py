@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.messages import Account, Alert, Severity, SourceHealth, Transition, Verdict
-from contracts.texts import TRANSITIONS, Language, describe, number_text
+from contracts.texts import TRANSITIONS, Language, describe
 from vigia.board import Board, Score
 from vigia.words import word
 
@@ -22,7 +22,11 @@ MOST_SIGNALS = 6
 MOST_RAISED = 8
 MOST_HAPPENED = 8
 QUIET_US = 5_000_000
-_BAR = 12
+# From so many columns on there is room for two tables side by side, and for thresholds.
+WIDE = 132
+# From so many on there is room for the sensors' values.
+MIDDLE = 104
+_BAR = 6
 _FULL = 1.5
 _SEVERITY = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE = {"ok": "green", "silent": "red", "out-of-range": "yellow", "waiting": "dim"}
@@ -44,17 +48,27 @@ class Frame:
     said: Sequence[str] = ()
 
 
-def render(board: Board, frame: Frame, lang: Language = "en") -> RenderableType:
-    """The whole screen."""
+def render(
+    board: Board, frame: Frame, lang: Language = "en", size: tuple[int, int] = (150, 40)
+) -> RenderableType:
+    """The whole screen, for a terminal of `size` columns and lines."""
+    width, height = size
+    books = account_table(board.accounts(), lang)
+    if width >= WIDE:
+        beside = Table.grid(expand=True, padding=(0, 1))
+        beside.add_column(ratio=1)
+        beside.add_column()
+        beside.add_row(_alarms(board, frame, lang, max(3, height - 16)), books)
+        middle: list[RenderableType] = [beside]
+    else:
+        middle = [_alarms(board, frame, lang, max(3, height - 26)), books]
     parts = [
         _head(frame, lang),
-        _assets(board, frame, lang),
-        _alarms(board, frame, lang),
-        _account(board, lang),
+        _assets(board, frame, lang, width),
+        *middle,
         _processes(board, frame, lang),
     ]
-    parts += [Text(line, style="yellow") for line in frame.said]
-    return Group(*parts)
+    return Group(*parts, *(Text(line, style="yellow") for line in frame.said))
 
 
 def _head(frame: Frame, lang: Language) -> Text:
@@ -64,22 +78,24 @@ def _head(frame: Frame, lang: Language) -> Text:
     return text
 
 
-def _assets(board: Board, frame: Frame, lang: Language) -> RenderableType:
+def _assets(board: Board, frame: Frame, lang: Language, width: int) -> RenderableType:
     sources = board.sources()
     if not sources:
         return Text(f"\n{word('first', lang)}\n", style="dim")
     detectors = sorted({detector for _, detector in board.scores})
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(word("asset", lang), no_wrap=True)
-    table.add_column(word("rate", lang), justify="right")
-    table.add_column(word("sensors", lang))
+    table.add_column(word("rate", lang), justify="right", no_wrap=True)
+    table.add_column(_sensor_names(sources, lang, width), no_wrap=True)
     for detector in detectors:
         table.add_column(detector, no_wrap=True)
     shown = _most_telling(board, list(sources))
     for asset in shown:
         rate = sum(source.rate_hz for source in sources[asset])
-        bars = [_bar(board.scores.get((asset, detector)), lang) for detector in detectors]
-        table.add_row(_name(board, asset, frame), f"{rate:.0f}", _sensors(sources[asset]), *bars)
+        bars = [_bar(board.scores.get((asset, detector)), lang, width) for detector in detectors]
+        table.add_row(
+            _name(board, asset, frame), f"{rate:.0f}", _sensors(sources[asset], width), *bars
+        )
     if len(shown) < len(sources):
         table.add_row(word("more", lang, n=len(sources) - len(shown)), style="dim")
     return table
@@ -105,7 +121,16 @@ def _name(board: Board, asset: str, frame: Frame) -> Text:
     return Text(name, style=_SEVERITY[worst] if worst else "")
 
 
-def _sensors(sources: Sequence[SourceHealth]) -> Text:
+def _sensor_names(sources: Mapping[str, Sequence[SourceHealth]], lang: Language, width: int) -> str:
+    """The signals' names where all assets have the same and there is room for their values."""
+    found = {tuple(source.signal for source in group) for group in sources.values()}
+    names = next(iter(found))
+    if len(found) > 1 or len(names) > MOST_SIGNALS or width < MIDDLE:
+        return word("sensors", lang)
+    return " ".join(f"{name:<8}" for name in names).rstrip()
+
+
+def _sensors(sources: Sequence[SourceHealth], width: int) -> Text:
     if len(sources) > MOST_SIGNALS:
         states = [source.state for source in sources]
         return Text(" ").join(
@@ -113,13 +138,14 @@ def _sensors(sources: Sequence[SourceHealth]) -> Text:
             for state, style in _STATE.items()
             if state in states
         )
-    return Text("  ").join(_sensor(source) for source in sources)
+    if width < MIDDLE:
+        return Text.assemble(*(("●", _STATE[source.state]) for source in sources))
+    return Text(" ").join(_sensor(source) for source in sources)
 
 
 def _sensor(source: SourceHealth) -> Text:
     value = "-" if source.value is None else f"{source.value:.3g}"
-    unit = "" if source.unit == "1" else f" {source.unit}"
-    return Text.assemble(("● ", _STATE[source.state]), f"{source.signal} ", f"{value}{unit}")
+    return Text.assemble(("● ", _STATE[source.state]), f"{value:<6}")
 
 
 def ratio(score: Score) -> float:
@@ -131,7 +157,7 @@ def ratio(score: Score) -> float:
     return max(score.score / score.threshold, 0.0)
 
 
-def _bar(score: Score | None, lang: Language) -> Text:
+def _bar(score: Score | None, lang: Language, width: int) -> Text:
     if score is None:
         return Text("")
     if score.score is None:
@@ -141,7 +167,8 @@ def _bar(score: Score | None, lang: Language) -> Text:
     cells = _cells(min(share / _FULL, 1.0))
     mark = round(_BAR / _FULL)
     text = Text.assemble((cells[:mark], style), ("│", "bold"), (cells[mark:], style))
-    return text.append(f" {number_text(score.score)}/{number_text(score.threshold)}", "dim")
+    limit = f"/{score.threshold:.2g}" if width >= WIDE else ""
+    return text.append(f" {score.score:.2g}{limit}", "dim")
 
 
 def _cells(share: float) -> str:
@@ -150,7 +177,7 @@ def _cells(share: float) -> str:
     return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(_BAR)
 
 
-def _alarms(board: Board, frame: Frame, lang: Language) -> RenderableType:
+def _alarms(board: Board, frame: Frame, lang: Language, lines_free: int) -> RenderableType:
     raised = board.raised()
     lines = [
         Text.assemble(
@@ -163,7 +190,8 @@ def _alarms(board: Board, frame: Frame, lang: Language) -> RenderableType:
     if len(raised) > MOST_RAISED:
         lines.append(Text(word("more", lang, n=len(raised) - MOST_RAISED), style="dim"))
     happened = [alert_text(alert, lang, frame.names) for alert in board.alerts]
-    lines += [Text(word("happened", lang), style="dim"), *reversed(happened[-MOST_HAPPENED:])]
+    most = min(max(lines_free - len(lines), 2), MOST_HAPPENED)
+    lines += [Text(word("happened", lang), style="dim"), *reversed(happened[-most:])]
     title = f"{word('raised', lang)}: {len(raised)}"
     return Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED)
 
@@ -172,10 +200,13 @@ def alert_text(alert: Alert, lang: Language, names: Mapping[str, str]) -> Text:
     """One transition in one line."""
     style = "green" if alert.transition is Transition.CLEARED else _SEVERITY[alert.severity]
     what = TRANSITIONS[alert.transition][lang]
+    # One line each, however narrow.
     return Text.assemble(
         (f"{clock(alert.at_us)} ", "dim"),
         (f"{what} {alert.rule} ", style),
         describe(alert, lang, names),
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 
@@ -183,10 +214,6 @@ def clock(at_us: int) -> str:
     """The time of day here, as 14:05:09.5."""
     at = datetime.fromtimestamp(at_us / 1e6, UTC).astimezone()
     return f"{at:%H:%M:%S}.{at.microsecond // 100_000}"
-
-
-def _account(board: Board, lang: Language) -> RenderableType:
-    return account_table(board.accounts(), lang)
 
 
 def account_table(accounts: Mapping[str, Account], lang: Language) -> Table:

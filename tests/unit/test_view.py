@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from contracts.messages import (
@@ -100,9 +101,11 @@ def alert(id: str = "1", transition: Transition = Transition.RAISED) -> Alert:
     )
 
 
-def seen(board: Board, frame: Frame = FRAME, lang: Language = "en") -> str:
-    console = Console(file=StringIO(), width=160, height=60)
-    console.print(render(board, frame, lang))
+def seen(
+    board: Board, frame: Frame = FRAME, lang: Language = "en", size: tuple[int, int] = (160, 60)
+) -> str:
+    console = Console(file=StringIO(), width=size[0], height=size[1])
+    console.print(render(board, frame, lang, size))
     output = console.file
     assert isinstance(output, StringIO)
     return output.getvalue()
@@ -126,7 +129,8 @@ def test_sources_scores_alarms_and_the_account_are_seen() -> None:
     text = seen(board)
     for part in (
         "Line 1",
-        "flow 1.5 m3/h",
+        "flow",
+        "● 1.5",
         "0.7/0.5",
         "raised: 1",
         "inlet exceeds outlet by 9.0 %",
@@ -134,6 +138,19 @@ def test_sources_scores_alarms_and_the_account_are_seen() -> None:
         assert part in text
     assert "late 3" in text
     assert "✓" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (110, 30), (150, 40)])
+def test_it_fits_the_terminal(size: tuple[int, int]) -> None:
+    board = Board()
+    board.on_status(status(*(source(f"a/{n}", signal=s) for n in range(5) for s in "pqrs")))
+    for number in range(5):
+        board.on_detections(detections(0.4, asset=f"a/{number}"))
+    for number in range(30):
+        board.on_alert(alert(str(number)))
+    lines = seen(board, size=size).splitlines()
+    assert max(map(len, lines)) <= size[0]
+    assert len(lines) <= size[1]
 
 
 def test_books_that_do_not_add_up_are_seen() -> None:
@@ -151,7 +168,7 @@ def test_the_view_speaks_spanish() -> None:
     board.on_alarm(alarm(Phase.ACTIVE))
     text = seen(board, lang="es")
     assert "la entrada supera la salida" in text
-    assert "sensores" in text
+    assert "lecturas/s" in text
 
 
 def test_of_many_assets_those_with_alarms_are_seen() -> None:

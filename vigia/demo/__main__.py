@@ -83,10 +83,8 @@ def _checked_events(seed: int, events: int | None, seconds: int | None) -> int:
 
 async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -> int:
     session = Session(on_kill=lambda: _clean(folder, failed=False))
-    screen = Screen(console, lang)
-    session.supervisor = supervisor = Supervisor(screen.say)
-    line = Line(_layout(folder, screen), supervisor, screen.say)
-    screen.hearer = line
+    screen, line = line_of(folder, console, lang)
+    session.supervisor = supervisor = line.supervisor
     try:
         report = await Show(wish, line, screen, session).play()
     except VigiaError as error:
@@ -101,6 +99,13 @@ async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -
     if session.stop.is_set():
         return INTERRUPTED
     return 1 if report is None or report.faults else 0
+
+
+def line_of(folder: Path, console: Console, lang: Language) -> tuple[Screen, Line]:
+    """The demo's line, not yet started, and the screen that hears of it."""
+    screen = Screen(console, lang)
+    screen.hearer = line = Line(_layout(folder, screen), Supervisor(screen.say), screen.say)
+    return screen, line
 
 
 def _layout(folder: Path, screen: Screen) -> Layout:

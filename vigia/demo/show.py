@@ -60,7 +60,7 @@ class Show:
         if await self.session.until_stopped(self._start()) is None:
             return None
         harvest = Harvest(self.screen)
-        async with shown(self.line, self.screen, harvest, from_start=True, frame=self._frame):
+        async with shown(self.line, self.screen, harvest, from_start=True, frame=self.frame):
             if await self.session.until_stopped(self._ready()) is None:
                 return None
             await self.line.supervisor.start(self._planter(), keep=False)
@@ -167,7 +167,8 @@ class Show:
             if not stage.startswith("exporters.")
         }
 
-    def _frame(self) -> Frame:
+    def frame(self) -> Frame:
+        """What the view shows beside the board now."""
         site = self.line.layout.plant.sites[0]
         return frame_of(self.line, f"{site.name}, seed {self.wish.seed}", self._clock())
 
