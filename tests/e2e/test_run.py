@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.loopback import free_port
 from broker.reader import read
 from contracts.messages import Alert, decode_json
 from tests.e2e.conftest import Start
+from tests.e2e.gauge import Gauge
 from tests.processes.marked import MarkedProcess
 from tests.processes.mosquitto import Mosquitto
 
 pytestmark = [pytest.mark.kafka, pytest.mark.mqtt, pytest.mark.slow, pytest.mark.timeout(300)]
-TOPIC = "plant/works/boiler/pressure"
 PLANT = """
 vigia: 1
 mqtt: {{port: {port}, client_id: vigia-run-test}}
@@ -39,33 +35,6 @@ detectors:
 alarms:
   - {{id: overpressure, detector: high, severity: critical, on_delay: 1s, off_delay: 1s}}
 """
-
-
-class Gauge:
-    """A sensor that publishes at 5 Hz for as long as it is told."""
-
-    def __init__(self, port: int) -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gauge")
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def send(self, value: float, seconds: float) -> None:
-        """Real times, real pace."""
-        for _ in range(int(seconds * 5)):
-            payload = json.dumps({"t": time.time_ns() // 1_000_000, "value": value})
-            self._client.publish(TOPIC, payload, qos=1)
-            time.sleep(0.2)
-
-    def send_until(self, value: float, run: MarkedProcess, text: str) -> None:
-        """Publishes until `run` has written `text`."""
-        limit = time.monotonic() + 60
-        while text not in run.text:
-            assert time.monotonic() < limit, run.text
-            self.send(value, 0.4)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture
