@@ -27,6 +27,7 @@ sys.argv = _argv
 log = logging.getLogger(__name__)
 MAX_WAITING = 1_000
 MAX_TAKE = 250
+LINGER_S = 0.002
 STOP_S = 6.0
 
 
@@ -188,6 +189,11 @@ class FaustLog:
                     log.info("%s: partitions %s", lane.topic, sorted(lane.assignment))
                     await lane.agent.assigned(lane.assignment)
                     told = generation
+                    continue
+                # Faust hands over message by message: a moment later there are more to share
+                # the cost of a step.
+                await asyncio.sleep(LINGER_S)
+                if lane.generation != generation:
                     continue
                 heads = await lane.agent.handle([_record(event.message) for event in lane.take()])
                 if lane.generation == generation:
