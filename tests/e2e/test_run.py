@@ -11,6 +11,7 @@ import pytest
 from broker.loopback import free_port
 from broker.reader import read
 from contracts.messages import Alert, decode_json
+from tests.conftest import RunningKafka
 from tests.e2e.conftest import Start
 from tests.e2e.gauge import Gauge
 from tests.processes.marked import MarkedProcess
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.mqtt, pytest.mark.slow, pytest.mark
 PLANT = """
 vigia: 1
 mqtt: {{port: {port}, client_id: vigia-run-test}}
-kafka: {{partitions: 2}}
+kafka: {{partitions: 2, prefix: {prefix}}}
 sites:
   - id: works
     assets: [{{id: boiler, name: The boiler, signals: boiler}}]
@@ -47,7 +48,7 @@ def gauge(mosquitto: Mosquitto) -> Iterator[Gauge]:
 @pytest.fixture
 def plant(mosquitto: Mosquitto, tmp_path: Path) -> Path:
     file = tmp_path / "plant.yaml"
-    file.write_text(PLANT.format(port=mosquitto.port), encoding="utf-8")
+    file.write_text(PLANT.format(port=mosquitto.port, prefix="vigia"), encoding="utf-8")
     return file
 
 
@@ -104,9 +105,28 @@ def test_a_killed_worker_is_started_again(vigia: Start, plant: Path, gauge: Gaug
     stopped(run)
 
 
+def test_on_a_kafka_that_runs_already_with_two_workers(
+    vigia: Start,
+    mosquitto: Mosquitto,
+    gauge: Gauge,
+    kafka: RunningKafka,
+    topic_prefix: str,
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "plant.yaml"
+    file.write_text(PLANT.format(port=mosquitto.port, prefix=topic_prefix), encoding="utf-8")
+    run = running(vigia, file, "--kafka", kafka.bootstrap, "--workers", "2")
+    assert bootstrap_of(run) == kafka.bootstrap
+    # The command itself, edge, two workers, exporter: no broker of our own.
+    assert len(run.family()) == 5
+    gauge.send_until(1000.0, run, "raised critical overpressure")
+    stopped(run)
+
+
 def test_a_second_run_on_the_same_data_is_refused(vigia: Start, plant: Path) -> None:
     run = running(vigia, plant)
-    other = vigia("run", "--plant", str(plant), "--data", str(plant.parent / "data"))
+    data, port = str(plant.parent / "data"), str(free_port())
+    other = vigia("run", "--plant", str(plant), "--data", data, "--metrics-port", port)
     assert other.wait() == 2
     assert "another `vigia run` works there" in other.text
     stopped(run)
@@ -128,6 +148,7 @@ def test_a_wrong_plant_file_is_refused_with_all_its_mistakes(vigia: Start, tmp_p
     file.write_text("vigia: 1\nsites: []\nsignal_sets: {}\nnonsense: 1\n", encoding="utf-8")
     run = vigia("run", "--plant", str(file), "--data", str(tmp_path / "data"))
     assert run.wait() == 2
+    assert not (tmp_path / "data").exists()
     for part in ("sites", "signal_sets", "nonsense"):
         assert part in run.text
     assert "Traceback" not in run.text

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from broker.loopback import is_free
 from contracts.errors import ConfigError, VigiaError
 from contracts.texts import LANGUAGES, Language
 from vigia.commands.connection import load_plant
@@ -53,6 +54,8 @@ def run(
     kept is worked through first.
     """
     plant = load_plant(plant_file)
+    if not is_free(metrics_port):
+        raise ConfigError(f"--metrics-port {metrics_port}: something listens there already")
     folder = data.resolve()
     with _alone(folder):
         log_to(folder / "logs" / "vigia.log")
@@ -109,7 +112,8 @@ async def _serve(layout: Layout, console: Console, lang: Language) -> int:
 async def _started(line: Line, screen: Screen) -> bool:
     layout = line.layout
     where = layout.kafka or f"our own, with its data in {layout.folder / 'kafka'}"
-    screen.say(f"starting edge, {layout.workers} workers and exporter; Kafka is {where}")
+    workers = "1 worker" if layout.workers == 1 else f"{layout.workers} workers"
+    screen.say(f"starting edge, {workers} and exporter; Kafka is {where}")
     await line.start()
     mqtt = layout.plant.mqtt
     took = ", ".join(f"{name} {took:.1f} s" for name, took in line.phases.items())

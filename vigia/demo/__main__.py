@@ -96,9 +96,10 @@ async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -
         _print(report, console, lang, so_far=session.stop.is_set())
         if wish.json_file is not None:
             write_json(wish.json_file, report, screen.say)
-    if session.stop.is_set():
+    # Without an end of its own, Ctrl-C is the demo's end and no interruption.
+    if report is None or (session.stop.is_set() and wish.seconds is not None):
         return INTERRUPTED
-    return 1 if report is None or report.faults else 0
+    return 1 if report.faults else 0
 
 
 def line_of(folder: Path, console: Console, lang: Language) -> tuple[Screen, Line]:
@@ -123,7 +124,7 @@ def _layout(folder: Path, screen: Screen) -> Layout:
 
 
 def _print(report: Report, console: Console, lang: Language, *, so_far: bool) -> None:
-    console.print("\nended before its time; until then:" if so_far else "")
+    console.print("\nended by hand; until then:" if so_far else "")
     for text in report.lines():
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(account_table(report.accounts, lang))
