@@ -13,6 +13,8 @@ from vigia.words import word
 
 EVERY_US = 10_000_000
 MOST_CHANGES = 10
+# A process that has just begun is still connecting, which is no news.
+_YOUNG_US = 5_000_000
 _QUIET = ("ok", "waiting")
 
 
@@ -34,7 +36,8 @@ class Changes:
 
     def _processes(self, board: Board) -> Iterator[str]:
         for name, status in board.statuses.items():
-            if status.notes != self._notes.get(name, ()):
+            young = status.at_us - status.started_us < _YOUNG_US
+            if status.notes != self._notes.get(name, ()) and not young:
                 self._notes[name] = status.notes
                 yield f"{name}: {'; '.join(status.notes) or 'well again'}"
 

@@ -242,10 +242,20 @@ def test_plain_lines() -> None:
 
 def test_changes_are_told_once() -> None:
     board, changes = Board(), Changes()
-    board.on_status(status(source(state="waiting"), notes=("no connection to the MQTT broker",)))
+    board.on_status(
+        status(
+            source(state="waiting"), at_us=9_000_000, notes=("no connection to the MQTT broker",)
+        )
+    )
     assert changes.lines(board, "en", {}) == ["edge/box: no connection to the MQTT broker"]
-    board.on_status(status(source(state="ok")))
+    board.on_status(status(source(state="ok"), at_us=10_000_000))
     assert changes.lines(board, "en", {}) == ["edge/box: well again"]
     board.on_status(status(source(state="silent")))
     assert changes.lines(board, "en", FRAME.names) == ["Line 1 flow: silent"]
     assert changes.lines(board, "en", {}) == []
+
+
+def test_a_process_that_has_just_begun_is_no_news() -> None:
+    board = Board()
+    board.on_status(status(source(), notes=("no connection to the MQTT broker",)))
+    assert Changes().lines(board, "en", {}) == []
