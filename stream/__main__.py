@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -66,10 +67,15 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
         asyncio.run(run(plant, detectors, bootstrap, f"stream/{name}"))
     except (VigiaError, OSError, UnicodeDecodeError) as error:
         click.echo(str(error), err=True)
-        sys.exit(1 if getattr(error, "retriable", False) else 2)
+        _end(1 if getattr(error, "retriable", False) else 2)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
     # Faust's threads may wait for a broker that is away: nothing is left to do for them.
     logging.shutdown()
-    os._exit(0)
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def build_detectors(plant: Plant, folder: Path, threads: int) -> Mapping[str, Detector]:

@@ -21,6 +21,7 @@ from stream.ports import Agent
 # Importing faust looks for --datadir, -L and others among our own arguments.
 _argv, sys.argv = sys.argv, sys.argv[:1]
 import faust  # noqa: E402
+from faust.assignor import PartitionAssignor  # noqa: E402
 
 sys.argv = _argv
 
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 1_000
 MAX_TAKE = 250
 LINGER_S = 0.002
+_MISSING = "vigia_missing_topics"
 STOP_S = 6.0
+JOIN_S = 25.0
 
 
 @dataclass(slots=True)
@@ -95,6 +98,23 @@ class _App(faust.App):
         return
 
 
+class _MissingTopic(Exception):
+    """Kafka, just started, did not list a topic that is subscribed to."""
+
+
+class _Assignor(PartitionAssignor):
+    """Faust passes over a topic that Kafka's metadata lacks for a moment, and then nobody reads
+    it any more. Such an assignment is refused, and the worker starts again."""
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        wanted = {topic for member in member_metadata.values() for topic in member.subscription}
+        missing = sorted(topic for topic in wanted if not cluster.partitions_for_topic(topic))
+        if missing:
+            setattr(self.app, _MISSING, missing)
+            raise _MissingTopic(", ".join(missing))
+        return super().assign(cluster, member_metadata)
+
+
 class FaustLog:
     """See ports.Log. One instance a process, in the running event loop."""
 
@@ -115,6 +135,7 @@ class FaustLog:
             broker_client_id=client_id,
             store="memory://",
             autodiscover=False,
+            PartitionAssignor=_Assignor,
             web_enabled=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
@@ -141,7 +162,7 @@ class FaustLog:
     async def run(self) -> None:
         """See ports.Log."""
         self._app.finalize()
-        await self._app.start()
+        starting = asyncio.create_task(self._app.start(), name="starting")
         tasks = [
             asyncio.create_task(self._work(lane), name=lane.topic) for lane in self._lanes.values()
         ]
@@ -152,9 +173,9 @@ class FaustLog:
         tasks.append(asyncio.create_task(self._watch(), name="faust"))
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         done, pending = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
+        for task in (*pending, starting):
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        await asyncio.gather(*pending, starting, return_exceptions=True)
         await self._leave()
         for task in done:
             task.result()
@@ -172,8 +193,17 @@ class FaustLog:
         await asyncio.wait([leaving], timeout=STOP_S)
 
     async def _watch(self) -> None:
-        """Faust keeps its crash to itself: found here."""
+        """Faust keeps its crashes to itself, and when Kafka goes away while it joins the group
+        it may wait for ever: both are found here."""
+        clock = asyncio.get_running_loop().time
+        joined = clock()
         while not (self._app.should_stop or self._app.crashed):
+            if missing := getattr(self._app, _MISSING, ()):
+                raise BrokerError(f"Kafka does not list {', '.join(missing)}", retriable=True)
+            if all(lane.assignment is not None for lane in self._lanes.values()):
+                joined = clock()
+            elif clock() - joined > JOIN_S:
+                raise BrokerError(f"no place in the group for {JOIN_S:.0f} s", retriable=True)
             await asyncio.sleep(0.2)
         reason = getattr(self._app, "_crash_reason", None) or "it stopped by itself"
         raise BrokerError(f"Faust ended: {reason!r}", retriable=True)
