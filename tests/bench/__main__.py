@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,12 +21,11 @@ import numpy as np
 
 from broker.kafka_local import LocalKafka
 from tests.bench.latency import alarm_latencies
-from tests.bench.throughput import SIZE, Throughput
+from tests.bench.throughput import Throughput
 
-MODEL = f"worker, autoencoder, windows of 30 by 5, batches of {SIZE} rows"
-RULES = "worker, rule alone"
+SIZES = (100, 500)
+"""Rows in a batch; 500 is what an edge writes at most, when it catches up."""
 ONNX = "bare ONNX Runtime, same windows"
-READER = "bare aiokafka, same bytes"
 
 
 def main() -> int:
@@ -46,20 +46,35 @@ def main() -> int:
 
 async def bench(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
     """All figures, each with its runs."""
-    measured = Throughput.prepare(bootstrap, folder)
-    runs: dict[str, list[float]] = {MODEL: [], RULES: [], ONNX: [], READER: []}
+    runs: dict[str, list[float]] = defaultdict(list)
+    lines = [Throughput.prepare(bootstrap, folder, size) for size in SIZES]
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        runs[ONNX].append(measured.bare_onnx())
-        rate, line = await measured.worker(("model",))
-        runs[MODEL].append(rate)
-        runs[READER].append(await measured.bare_reader(line))
-        runs[RULES].append((await measured.worker(("balance",)))[0])
-    figures = [figure(ONNX, "rows/s", runs[ONNX]), figure(READER, "rows/s", runs[READER])]
-    for name in (MODEL, RULES):
-        for other in (ONNX, READER):
-            figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
+        runs[ONNX].append(lines[0].bare_onnx())
+        for measured in lines:
+            model, rules, reader = names(measured.size)
+            rate, line = await measured.worker(("model",))
+            runs[model].append(rate)
+            runs[reader].append(await measured.bare_reader(line))
+            runs[rules].append((await measured.worker(("balance",)))[0])
+    figures = [figure(ONNX, "rows/s", runs[ONNX])]
+    for size in SIZES:
+        model, rules, reader = names(size)
+        figures.append(figure(reader, "rows/s", runs[reader]))
+        for name in (model, rules):
+            for other in (ONNX, reader):
+                figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
     return figures + await latency(bootstrap, folder, rounds)
+
+
+def names(size: int) -> tuple[str, str, str]:
+    """The figures of one batch size: with the autoencoder, with rules alone, bare aiokafka."""
+    batches = f"batches of {size} rows"
+    return (
+        f"worker, autoencoder, windows of 30 by 5, {batches}",
+        f"worker, rule alone, windows of 30 by 5, {batches}",
+        f"bare aiokafka, same bytes, {batches}",
+    )
 
 
 async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, Any]]:

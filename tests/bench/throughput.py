@@ -25,7 +25,7 @@ from stream.core.rules import rule
 from tests.bench.plants import assets_of, batches, write_plant
 from tests.chaos.line import Line
 
-ASSETS, ROWS, SIZE, PARTITIONS, HOP_ROWS = 200, 400_000, 100, 4, 5
+ASSETS, ROWS, PARTITIONS, HOP_ROWS = 200, 400_000, 4, 5
 WARM = 0.15
 """The share of a worker's detections that is left out: it starts within it."""
 
@@ -36,20 +36,21 @@ class Throughput:
 
     bootstrap: str
     folder: Path
+    size: int
     log: list[ReadingBatch]
     features: NDArray[np.float32]
     package: OnnxPackage
     runs: int = 0
 
     @classmethod
-    def prepare(cls, bootstrap: str, folder: Path) -> Throughput:
-        """Makes the input, and the windows that a model sees of it."""
+    def prepare(cls, bootstrap: str, folder: Path, size: int) -> Throughput:
+        """Makes the input, in batches of `size` rows, and the windows that a model sees of it."""
         assets = assets_of(ASSETS)
-        log = batches(assets, ROWS, SIZE)
+        log = batches(assets, ROWS, size)
         plant_file = write_plant(folder, assets, "prepare", ("balance",))
         package = load_package(folder / "model")
         features = _features(plant_file, log[: len(log) // 4], package)
-        return cls(bootstrap, folder, log, features, package)
+        return cls(bootstrap, folder, size, log, features, package)
 
     def bare_onnx(self) -> float:
         """Rows a second of ONNX Runtime alone, with the session and batch of a worker."""
@@ -62,7 +63,7 @@ class Throughput:
     async def worker(self, detectors: tuple[str, ...]) -> tuple[float, Line]:
         """Rows a second of one worker process that finds everything on the log."""
         self.runs += 1
-        prefix = f"bench{self.runs}"
+        prefix = f"bench{self.size}-{self.runs}"
         plant = write_plant(self.folder, assets_of(ASSETS), prefix, detectors)
         line = Line(self.bootstrap, prefix, PARTITIONS, plant, self.log)
         await line.create()
