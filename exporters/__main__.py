@@ -69,7 +69,7 @@ def prometheus(
         asyncio.run(run(plant, bootstrap, listen, f"exporters/{instance}"))
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
-        sys.exit(2)
+        sys.exit(1 if error.retriable else 2)
 
 
 def _read(file: Path) -> bytes:

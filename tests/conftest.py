@@ -6,6 +6,7 @@ With VIGIA_REQUIRE_REAL=1 a test that needs one of them and is skipped counts as
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from broker.kafka_local import LocalKafka
 from contracts.errors import BrokerError
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 from tests.processes.prometheus import Prometheus, find_prometheus
+
+# A shell starts what runs in its background with SIGINT ignored, and that is inherited: the
+# programs under test must get it whatever started the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = {"kafka": "kafka", "own_kafka": "kafka", "mosquitto": "mqtt", "prometheus": "prometheus"}
 """The marker of every test that uses a fixture of this name."""

@@ -16,6 +16,7 @@ from edge.ports import MessageSource, ReadingLog
 TICK_S = 0.25
 _TICKS_A_LOOK = 4
 _KAFKA_LATE_US = 2_000_000
+_GATHER_S = 0.003
 _LOG_LINES = 20
 _log = logging.getLogger(__name__)
 
@@ -103,6 +104,8 @@ class Agent:
                 group.create_task(self._write_letters(letters))
             self._acknowledge()
             await self._until_due()
+            # One look at all assets for the messages of a moment, not one for each message.
+            await asyncio.sleep(_GATHER_S)
 
     async def _until_due(self) -> None:
         due_us = self._intake.next_due_us()
