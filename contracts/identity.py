@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-
-ASSET_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-"""What a site, asset, signal, detector or rule id looks like."""
-
-ASSET_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}/[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 def asset_key(site: str, asset: str) -> str:

@@ -17,7 +17,7 @@ import click
 
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
-from contracts.errors import VigiaError
+from contracts.errors import ConfigError, VigiaError
 from contracts.plant import Plant, read_plant
 from contracts.plant.detectors import Autoencoder
 from contracts.topics import ALARMS, DETECTIONS, READINGS, topic_name
@@ -30,6 +30,7 @@ from stream.core.autoencoder import AutoencoderDetector
 from stream.core.detect import Detect
 from stream.core.detectors import Detector
 from stream.core.rules import rule
+from stream.ports import Log
 
 log = logging.getLogger("stream")
 
@@ -53,22 +54,30 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
     """One worker of the consumer group. Start more for more partitions."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("faust").setLevel(logging.WARNING)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # While Kafka is away it says so ten times a second; we say it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     name = instance or f"{socket.gethostname()}-{os.getpid()}"
     # Decoding gives the interpreter's lock away many times a message, and waits up to this long
     # to get it back from the event loop.
     sys.setswitchinterval(0.0005)
     try:
-        plant = read_plant(plant_file.read_text(encoding="utf-8"), str(plant_file))
+        plant = read_plant(_read(plant_file), str(plant_file))
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
-            raise VigiaError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+            raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         detectors = build_detectors(plant, plant_file.parent, threads)
         asyncio.run(run(plant, detectors, bootstrap, f"stream/{name}"))
-    except (VigiaError, OSError, UnicodeDecodeError) as error:
-        click.echo(str(error), err=True)
-        _end(1 if getattr(error, "retriable", False) else 2)
+    except VigiaError as error:
+        click.echo(f"vigia: {error}", err=True)
+        _end(1 if error.retriable else 2)
     _end(0)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
 
 
 def _end(code: int) -> NoReturn:
@@ -99,12 +108,14 @@ async def run(
 ) -> None:
     """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on."""
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
+    log.info("waiting for Kafka at %s", bootstrap)
     await producer.start()
+    log.info("Kafka answers")
     prefix = plant.kafka.prefix
     detect = DetectAgent(Detect(plant, detectors), producer, plant.kafka, process, now_us)
     store = CompactedAlarms(bootstrap, topic_name(ALARMS, prefix))
     alarm = AlarmAgent(Alarms(plant), producer, store, plant.kafka, process, now_us)
-    faust = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
+    faust: Log = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
     faust.subscribe(topic_name(READINGS, prefix), detect)
     faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
     loop = asyncio.get_running_loop()

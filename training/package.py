@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.features import Why
-from stream.core.manifest import AssetSpec, FeatureSpec, GuardSpec, Manifest, WindowSpec
+from stream.core.manifest import AssetSpec, FeatureSpec, GuardSpec, Manifest, TrainedWindow
 from training import recipe
 from training.fitting import Fitted
 from training.scenarios import withdraw
@@ -88,7 +88,7 @@ def describe(
         kind="autoencoder",
         signals=SIGNALS,
         units=UNITS,
-        window=WindowSpec(width_us=recipe.WIDTH_US, hop_us=recipe.HOP_US, rows=recipe.ROWS),
+        window=TrainedWindow(width_us=recipe.WIDTH_US, hop_us=recipe.HOP_US, rows=recipe.ROWS),
         features=tuple(
             FeatureSpec.model_validate(one, from_attributes=True) for one in spec.features
         ),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.reader import read_compacted
 from broker.status import Latency
-from contracts.deadletters import dead_letter
-from contracts.errors import DecodeError, MessageError
+from contracts.errors import DecodeError
 from contracts.identity import alert_id
 from contracts.messages import (
     Account,
@@ -23,7 +21,8 @@ from contracts.messages import (
 from contracts.partitions import partition_of
 from contracts.plant.model import Kafka
 from contracts.record import Outgoing, Record
-from contracts.topics import ALARMS, ALERTS, DEAD_LETTERS, topic_name
+from contracts.topics import ALARMS, ALERTS
+from stream.adapters.letters import Letters
 from stream.core.alarms import Alarms
 from stream.ports import AlarmStore, Publisher
 
@@ -56,8 +55,11 @@ class AlarmAgent:
     source: str
     now_us: Callable[[], int]
     latency: Latency = field(default_factory=Latency)
-    unusable: Counter[str] = field(default_factory=Counter)
+    _letters: Letters = field(init=False)
     _heads: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._letters = Letters(self.kafka.prefix, self.source)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         self._heads.clear()
@@ -67,12 +69,14 @@ class AlarmAgent:
         alerts: list[Alert] = []
         states: dict[str, AlarmState] = {}
         letters = []
+        self._letters.taken_in += len(records)
         for record in records:
             try:
                 batch = decode_json(DetectionBatch, record.value)
             except DecodeError as error:
-                letters.append(self._letter(record, error))
+                letters.append(self._letters.letter(record, error))
             else:
+                self._letters.used += 1
                 happened, changed = self.alarms.apply(batch)
                 alerts += happened
                 states |= {state.alarm: state for state in changed}
@@ -85,7 +89,7 @@ class AlarmAgent:
         return self._heads
 
     def accounts(self) -> Mapping[str, Account]:
-        return self.alarms.accounts()
+        return {"stream.detection-messages": self._letters.account(), **self.alarms.accounts()}
 
     def _alert(self, alert: Alert) -> Outgoing:
         return self._outgoing(ALERTS.name, alert, alert.id, alert.alarm, alert.asset)
@@ -101,17 +105,3 @@ class AlarmAgent:
         partition = partition_of(asset, self.kafka.partitions)
         name = f"{self.kafka.prefix}.{topic}"
         return Outgoing(name, key.encode(), encode_json(message), headers, partition)
-
-    def _letter(self, record: Record, error: MessageError) -> Outgoing:
-        self.unusable[error.reason] += 1
-        value, headers = dead_letter(
-            record.value or b"",
-            error,
-            source=self.source,
-            origin=f"{record.topic}/{record.partition}/{record.offset}",
-            at_us=record.timestamp_ms * 1000,
-            number=record.offset,
-        )
-        return Outgoing(
-            topic_name(DEAD_LETTERS, self.kafka.prefix), record.topic.encode(), value, headers
-        )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from broker.status import Latency
-from contracts.deadletters import dead_letter
 from contracts.errors import MessageError
 from contracts.headers import cloud_event
 from contracts.messages import KINDS, Account, DetectionBatch
@@ -17,7 +15,8 @@ from contracts.partitions import partition_of
 from contracts.plant.model import Kafka
 from contracts.readings import ReadingDecoder
 from contracts.record import Outgoing, Record
-from contracts.topics import DEAD_LETTERS, DETECTIONS, topic_name
+from contracts.topics import DETECTIONS, topic_name
+from stream.adapters.letters import Letters
 from stream.core.detect import Detect, Ready
 from stream.core.detectors import Encoded, Results
 from stream.ports import Publisher
@@ -37,16 +36,19 @@ class DetectAgent:
     source: str
     now_us: Callable[[], int]
     latency: Latency = field(default_factory=Latency)
-    unusable: Counter[str] = field(default_factory=Counter)
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
+    _letters: Letters = field(init=False)
     _accounts: dict[str, Account] = field(default_factory=dict)
     _scorer: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="scorer")
     )
 
+    def __post_init__(self) -> None:
+        self._letters = Letters(self.kafka.prefix, self.source)
+
     async def assigned(self, partitions: frozenset[int]) -> None:
         self.detect.assign(partitions)
-        self._accounts = self.detect.accounts()
+        self._accounts = self._account()
 
     async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
         batches, letters = await asyncio.to_thread(self._step, records)
@@ -55,8 +57,11 @@ class DetectAgent:
         now = self.now_us()
         for received in (us for batch in batches for us in batch.received_us):
             self.latency.observe((now - received) / 1e6)
-        self._accounts = self.detect.accounts()
+        self._accounts = self._account()
         return self.detect.heads()
+
+    def _account(self) -> dict[str, Account]:
+        return {"stream.reading-messages": self._letters.account(), **self.detect.accounts()}
 
     def accounts(self) -> Mapping[str, Account]:
         return self._accounts
@@ -65,6 +70,7 @@ class DetectAgent:
         """A model runs beside the decoding of the next records: it does not need the
         interpreter's lock, and decoding does."""
         letters: list[Outgoing] = []
+        self._letters.taken_in += len(records)
         scoring: list[tuple[Ready, Future[Results]]] = []
         for at in range(0, len(records), PART):
             for record in records[at : at + PART]:
@@ -82,9 +88,10 @@ class DetectAgent:
         try:
             batch = self.decoder.decode(record.value, record.headers)
         except MessageError as error:
-            letters.append(self._letter(record, error))
+            letters.append(self._letters.letter(record, error))
             self.detect.skip(record.partition, record.offset)
         else:
+            self._letters.used += 1
             self.detect.take(record.partition, record.offset, batch)
 
     def _outgoing(self, batch: Encoded) -> Outgoing:
@@ -98,16 +105,3 @@ class DetectAgent:
         partition = partition_of(batch.asset, self.kafka.partitions)
         topic = topic_name(DETECTIONS, self.kafka.prefix)
         return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
-
-    def _letter(self, record: Record, error: MessageError) -> Outgoing:
-        self.unusable[error.reason] += 1
-        value, headers = dead_letter(
-            record.value or b"",
-            error,
-            source=self.source,
-            origin=f"{record.topic}/{record.partition}/{record.offset}",
-            at_us=record.timestamp_ms * 1000,
-            number=record.offset,
-        )
-        topic = topic_name(DEAD_LETTERS, self.kafka.prefix)
-        return Outgoing(topic, record.topic.encode(), value, headers)

@@ -15,22 +15,25 @@ from contracts.readings import Quality
 from stream.core.detectors import Floats, Results
 from stream.core.features import Why, extract
 from stream.core.manifest import Manifest
-from stream.core.rules import spec_of
-from stream.core.windows import WindowBlock, WindowSpec
+from stream.core.sections import OfSection
+from stream.core.windows import WindowBlock
 
 Score = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """float32 [n, T, F] features to float32 [n] scores and [n, F] errors by feature. The scores of a
 window are the same to the last bit whatever other windows stand beside it."""
 
-_REASONS = {Why.MEASURED: "reconstruction", Why.MISSING: "too-few-rows", Why.PULSE: "masked"}
+_REASONS: dict[int, str] = {
+    Why.MEASURED: "reconstruction",
+    Why.MISSING: "too-few-rows",
+    Why.PULSE: "masked",
+}
 
 
 @dataclass(frozen=True)
-class AutoencoderDetector:
+class AutoencoderDetector(OfSection[Autoencoder]):
     """Rows are put on the model's grid (`window.rows` a window; a slot without a row is
     missing), turned into features as in training, and scored."""
 
-    section: Autoencoder
     manifest: Manifest
     score: Score
 
@@ -43,21 +46,6 @@ class AutoencoderDetector:
             )
 
     @property
-    def id(self) -> str:
-        """Its name in the plant file."""
-        return self.section.id
-
-    @property
-    def kind(self) -> str:
-        """Its kind in the plant file."""
-        return self.section.kind
-
-    @property
-    def spec(self) -> WindowSpec:
-        """The windows that it wants."""
-        return spec_of(self.section)
-
-    @property
     def model(self) -> Model:
         """The package that scores."""
         manifest = self.manifest
@@ -68,7 +56,8 @@ class AutoencoderDetector:
         centre, spread = manifest.scaler(block.assets)
         values = to_grid(block, manifest.signals, manifest.window.rows)
         found = extract(values, manifest.signals, manifest.feature_set(), centre, spread)
-        measured = found.measured
+        enough = found.kept >= self.section.min_rows
+        measured = found.measured & enough
         score = np.full(len(block), np.nan)
         errors = np.full((len(block), centre.shape[1]), np.nan)
         if measured.any():
@@ -76,7 +65,10 @@ class AutoencoderDetector:
         threshold = self._thresholds(block.assets)
         with np.errstate(invalid="ignore"):
             abnormal = np.asarray(score > threshold)
-        reason = tuple(_REASONS[Why(code)] for code in found.why.tolist())
+        reason = tuple(
+            _REASONS[code] if ok or code else "too-few-rows"
+            for code, ok in zip(found.why.tolist(), enough.tolist(), strict=True)
+        )
         evidence = {
             feature.name: errors[:, index] for index, feature in enumerate(manifest.features)
         }

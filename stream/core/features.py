@@ -157,13 +157,6 @@ def pulse_rows(imbalance: Floats, centre: Floats | float, excess: float) -> Bool
         return np.asarray(imbalance < np.asarray(centre)[..., None] - excess)
 
 
-def pulse_onsets(hits: Bools, fresh: int) -> npt.NDArray[np.int64]:
-    """int64 [n]: pulses that begin in the last `fresh` rows of each window [n, T], T > fresh.
-    With `fresh` the rows of one hop, each pulse of a stream is counted in exactly one window."""
-    begins = hits[:, -fresh:] & ~hits[:, -fresh - 1 : -1]
-    return np.asarray(begins.sum(axis=1), dtype=np.int64)
-
-
 def widen(hits: Bools, before: int, after: int) -> Bools:
     """`hits` [..., T] and the `before` rows before and `after` rows after each."""
     out = hits.copy()

@@ -27,7 +27,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class WindowSpec(_Part):
+class TrainedWindow(_Part):
     """Windows [k hop, k hop + width) of `rows` rows, `width_us / rows` apart."""
 
     width_us: int = Field(gt=0)
@@ -72,7 +72,7 @@ class Manifest(_Part):
     kind: Literal["autoencoder"]
     signals: tuple[str, ...]
     units: dict[str, str]
-    window: WindowSpec
+    window: TrainedWindow
     features: tuple[FeatureSpec, ...]
     guard: GuardSpec | None
     clip: tuple[float, float]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
 import numpy as np
 
-from contracts.messages import Model
 from contracts.plant.detectors import (
     DetectorBase,
     Imbalance,
@@ -19,18 +15,10 @@ from contracts.plant.detectors import (
 from contracts.readings import Quality
 from stream.core.detectors import Bools, Detector, Floats, Results, mean, total, usable
 from stream.core.features import level
-from stream.core.windows import I64, WindowBlock, WindowSpec
+from stream.core.sections import OfSection
+from stream.core.windows import I64, WindowBlock
 
 _FAR = 2**62
-S = TypeVar("S", Limit, Rate, Imbalance, Pulse, Instrument)
-
-
-def spec_of(section: DetectorBase) -> WindowSpec:
-    """The windows that a section of the plant file asks for."""
-    window, history = section.window, 0
-    if isinstance(section, Imbalance) and section.history is not None:
-        history = section.history
-    return WindowSpec(window.width + history, window.hop, window.lateness)
 
 
 def rule(section: DetectorBase) -> Detector | None:
@@ -66,34 +54,7 @@ def _named(codes: Bools, true: str, false: str, enough: Bools) -> tuple[str, ...
     )
 
 
-@dataclass(frozen=True)
-class _Rule(Generic[S]):
-    """What all rules have: their section of the plant file."""
-
-    section: S
-
-    @property
-    def id(self) -> str:
-        """Its name in the plant file."""
-        return self.section.id
-
-    @property
-    def kind(self) -> str:
-        """Its kind in the plant file."""
-        return self.section.kind
-
-    @property
-    def spec(self) -> WindowSpec:
-        """The windows that it wants."""
-        return spec_of(self.section)
-
-    @property
-    def model(self) -> Model | None:
-        """Rules have none."""
-        return None
-
-
-class LimitRule(_Rule[Limit]):
+class LimitRule(OfSection[Limit]):
     """A signal's value over the window against limits; the score is how far outside it is."""
 
     def detect(self, block: WindowBlock) -> Results:
@@ -128,7 +89,7 @@ def _last(values: Floats, good: Bools) -> Floats:
 _AGGREGATES = {"mean": mean, "min": _least, "max": _greatest, "median": level, "last": _last}
 
 
-class RateRule(_Rule[Rate]):
+class RateRule(OfSection[Rate]):
     """How fast a signal changes: the slope of the least-squares line through the window."""
 
     def detect(self, block: WindowBlock) -> Results:
@@ -150,7 +111,7 @@ def _slope(when: Floats, values: Floats, good: Bools) -> Floats:
         return np.asarray(total(x * y, good) / total(x * x, good))
 
 
-class ImbalanceRule(_Rule[Imbalance]):
+class ImbalanceRule(OfSection[Imbalance]):
     """Flow that goes in and does not come out; see contracts.plant.detectors.Imbalance."""
 
     def detect(self, block: WindowBlock) -> Results:
@@ -199,7 +160,7 @@ def near(times_us: I64, hits: Bools, before_us: int, after_us: int) -> Bools:
     return np.asarray((times_us - last <= after_us) | (next_ - times_us <= before_us))
 
 
-class PulseRule(_Rule[Pulse]):
+class PulseRule(OfSection[Pulse]):
     """A signal far above another that the process ties it to: the instrument's fault."""
 
     def detect(self, block: WindowBlock) -> Results:
@@ -214,7 +175,7 @@ class PulseRule(_Rule[Pulse]):
         return Results(score, threshold, abnormal, _named(enough, "pulse", "pulse", enough))
 
 
-class InstrumentRule(_Rule[Instrument]):
+class InstrumentRule(OfSection[Instrument]):
     """The share of rows in which a signal is missing or impossible, by the edge's codes."""
 
     def detect(self, block: WindowBlock) -> Results:

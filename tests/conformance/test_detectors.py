@@ -18,7 +18,7 @@ from stream.core.autoencoder import AutoencoderDetector
 from stream.core.detectors import Detector, Results
 from stream.core.rules import LimitRule, rule
 from stream.core.windows import WindowBlock, WindowSpec
-from tests.conformance.detector_kit import check_detector
+from tests.conformance.detector_kit import check_detector, sample
 
 MODELS = Path(__file__).parents[2] / "models"
 SIGNALS = ("flow1", "flow2", "pre1", "pre2")
@@ -46,8 +46,8 @@ def section(kind: str, **more: Any) -> Any:
     return TypeAdapter(Section).validate_python(body | SECTIONS[kind] | more)
 
 
-def build(kind: str) -> Detector:
-    found = section(kind)
+def build(kind: str, **more: Any) -> Detector:
+    found = section(kind, **more)
     if isinstance(found, Autoencoder):
         package = load_package(MODELS / found.package)
         return AutoencoderDetector(found, package.manifest, package.score)
@@ -70,6 +70,14 @@ def test_imbalance_against_history_conforms() -> None:
     built = rule(section("imbalance", baseline={}, history="10s"))
     assert built is not None
     check_detector(built, SIGNALS, ASSETS)
+
+
+@pytest.mark.parametrize("kind", sorted(set(SECTIONS) - {"imbalance"}))
+def test_a_window_with_fewer_rows_than_asked_for_is_not_measured(kind: str) -> None:
+    built = build(kind, min_rows=31)
+    found = built.detect(sample(built, SIGNALS, ASSETS, seed=3))
+    assert np.isnan(found.score).all()
+    assert set(found.reason) <= {"too-few-rows", "masked"}
 
 
 @dataclass(frozen=True)

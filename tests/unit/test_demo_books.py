@@ -19,8 +19,10 @@ def books(**changed: Account) -> dict[str, Account]:
         "planter.publish": account(100, 100),
         "edge.mqtt": account(100, 100),
         "edge.rows": account(100, 100),
+        "stream.reading-messages": account(6, 6),
         "stream.rows": account(25, 20, 5),
         "stream.windows": account(10, 8, 2),
+        "stream.detection-messages": account(4, 4),
         "stream.alarms": account(8, 8),
     }
     return right | {name.replace("_", "."): value for name, value in changed.items()}

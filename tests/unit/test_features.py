@@ -16,7 +16,6 @@ from stream.core.features import (
     Why,
     extract,
     level,
-    pulse_onsets,
     pulse_rows,
     raw_features,
     robust_scale,
@@ -113,17 +112,6 @@ def test_level_is_the_median_of_what_is_kept(seed: int) -> None:
             assert got == np.median(one[kept])
         else:
             assert np.isnan(got)
-
-
-@given(st.lists(st.booleans(), min_size=30, max_size=120), st.integers(1, 9))
-def test_hopping_windows_count_each_pulse_once(stream: list[bool], hop: int) -> None:
-    width = 10
-    length = width + (len(stream) - width) // hop * hop
-    hits = np.array(stream[:length])
-    cut = np.lib.stride_tricks.sliding_window_view(hits, width)[::hop]
-    begins = np.flatnonzero(hits & ~np.r_[False, hits[:-1]])
-    # The first window's older rows are no window's fresh rows.
-    assert pulse_onsets(cut, hop).sum() == (begins >= width - hop).sum()
 
 
 def test_widen() -> None:

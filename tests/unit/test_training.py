@@ -233,3 +233,10 @@ def test_a_wrong_manifest_is_refused_and_says_where(old: str, new: str, said: st
 def test_an_asset_without_a_scaler_is_refused(manifest: Manifest) -> None:
     with pytest.raises(ModelError, match="not fitted for x/y"):
         manifest.scaler(("whut/pumps-1", "x/y"))
+
+
+def test_what_is_fitted_on_and_what_is_replayed_do_not_overlap() -> None:
+    """Training and demo read the same file by code of their own: neither may import the other."""
+    for run in whut.load():
+        recording = recordings()[run.asset]
+        assert (run.cut, len(run.rows)) == (recording.cut, len(recording.rows))

@@ -11,8 +11,10 @@ STAGES = (
     "planter.publish",
     "edge.mqtt",
     "edge.rows",
+    "stream.reading-messages",
     "stream.rows",
     "stream.windows",
+    "stream.detection-messages",
     "stream.alarms",
 )
 
