@@ -184,7 +184,7 @@ class ReadingDecoder:
             values = np.empty((batch.num_rows, len(columns)), np.float64)
             for index in range(len(columns)):
                 values[:, index] = batch.column(index + 1).to_numpy(zero_copy_only=False)
-            quality = batch.column(len(columns) + 1).flatten().to_numpy().reshape(values.shape)
+            quality = batch.column(len(columns) + 1).values.to_numpy().reshape(values.shape)
         except (pa.ArrowException, ValueError, TypeError, StopIteration, OSError) as error:
             raise DecodeError(f"not a reading batch: {error}") from error
         return times, values, quality, columns
