@@ -8,6 +8,7 @@ can be read without decoding values.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -24,6 +25,7 @@ KIND = "vigia.readings.v1"
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 MAX_ROWS = 100_000
 MAX_SIGNALS = 1_024
+MAX_KNOWN_BYTES = 32_000_000
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -152,14 +154,39 @@ def position_of(headers: dict[str, bytes]) -> Position:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the numbers of a message lie: the same in all messages that begin alike, up to the
+    end of the record batch's metadata. `values` is the first column's place, `stride` the bytes
+    from one column to the next, `end` the first byte after all of them."""
+
+    columns: tuple[Column, ...]
+    rows: int
+    times: int
+    values: int
+    stride: int
+    quality: int
+    end: int
+
+    def read(self, value: bytes) -> tuple[Any, Any, Any]:
+        """Times, values and quality of a message, not copied."""
+        rows, width, each = self.rows, len(self.columns), self.stride // 8
+        times = np.frombuffer(value, np.int64, rows, self.times)
+        columns = np.frombuffer(value, np.float64, width * each, self.values)
+        quality = np.frombuffer(value, np.uint8, rows * width, self.quality)
+        return times, columns.reshape(width, each).T[:rows], quality.reshape(rows, width)
+
+
 @dataclass(slots=True)
 class ReadingDecoder:
-    """Decodes batches; remembers the schemas it has seen, which come again and again.
+    """Decodes batches; remembers how messages that begin alike are laid out, since an asset's
+    batches do so again and again: what Arrow has checked once is not checked by it again.
 
     Raises DecodeError or FieldError, never anything else, whatever the bytes are.
     """
 
-    _known: dict[bytes, tuple[pa.Schema, tuple[Column, ...]]] = field(default_factory=dict)
+    _known: dict[bytes, _Layout | None] = field(default_factory=dict)
+    _known_bytes: int = 0
 
     def decode(self, value: bytes | None, headers: list[tuple[str, bytes]] | None) -> ReadingBatch:
         """The batch in one message."""
@@ -169,38 +196,80 @@ class ReadingDecoder:
             raise DecodeError(f"expected {KIND}, got {kind[:60]!r}", reason="schema")
         asset = named.get("ce_subject", b"").decode(errors="replace")
         position = position_of(named)
-        times, values, quality, columns = self._table(value or b"")
-        return ReadingBatch(asset, position, columns, times, values, quality)
+        return self._batch(asset, position, value or b"")
 
-    def _table(self, value: bytes) -> tuple[Any, Any, Any, tuple[Column, ...]]:
-        try:
-            schema, columns, start = self._schema(value)
-            batch = pa.ipc.read_record_batch(pa.py_buffer(value).slice(start), schema)
-            if batch.num_rows > MAX_ROWS:
-                raise DecodeError(f"{batch.num_rows} rows, more than {MAX_ROWS}")
-            # Buffers that point outside the message are found here, before they are read.
-            batch.validate(full=True)
-            times = batch.column(0).view(pa.int64()).to_numpy()
-            values = np.empty((batch.num_rows, len(columns)), np.float64)
-            for index in range(len(columns)):
-                values[:, index] = batch.column(index + 1).to_numpy(zero_copy_only=False)
-            quality = batch.column(len(columns) + 1).values.to_numpy().reshape(values.shape)
-        except (pa.ArrowException, ValueError, TypeError, StopIteration, OSError) as error:
-            raise DecodeError(f"not a reading batch: {error}") from error
-        return times, values, quality, columns
+    def _batch(self, asset: str, position: Position, value: bytes) -> ReadingBatch:
+        start = _after(value, 0)
+        key = value[: _after(value, start)]
+        layout = self._known.get(key)
+        if layout is None or len(value) < layout.end:
+            columns, batch = _checked(value, start)
+            if key not in self._known:
+                self._remember(key, _layout(value, columns, batch))
+            return ReadingBatch(asset, position, columns, *_numbers(batch, len(columns)))
+        return ReadingBatch(asset, position, layout.columns, *layout.read(value))
 
-    def _schema(self, value: bytes) -> tuple[pa.Schema, tuple[Column, ...], int]:
-        """The schema, and where the record batch begins. The schema's own message is the same
-        bytes in every batch of an asset kind: its length stands behind a marker of four bytes."""
-        start = 8 + int.from_bytes(value[4:8], "little")
-        key = value[:start]
-        known = self._known.get(key)
-        if known is None:
-            schema = pa.ipc.read_schema(pa.py_buffer(key))
-            if len(self._known) > 10_000:
-                self._known.clear()
-            known = self._known[key] = (schema, _parse_columns(schema))
-        return *known, start
+    def _remember(self, key: bytes, layout: _Layout | None) -> None:
+        self._known_bytes += len(key)
+        if self._known_bytes > MAX_KNOWN_BYTES:
+            self._known.clear()
+            self._known_bytes = len(key)
+        self._known[key] = layout
+
+
+def _after(value: bytes, start: int) -> int:
+    """Where the metadata of the Arrow message at `start` ends: its length stands behind a marker
+    of four bytes."""
+    return start + 8 + int.from_bytes(value[start + 4 : start + 8], "little")
+
+
+def _checked(value: bytes, start: int) -> tuple[tuple[Column, ...], Any]:
+    """The columns and the record batch, read and checked by Arrow."""
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(value[:start]))
+        columns = _parse_columns(schema)
+        batch = pa.ipc.read_record_batch(pa.py_buffer(value).slice(start), schema)
+        if batch.num_rows > MAX_ROWS:
+            raise DecodeError(f"{batch.num_rows} rows, more than {MAX_ROWS}")
+        # Buffers that point outside the message are found here, before they are read.
+        batch.validate(full=True)
+    except (pa.ArrowException, ValueError, TypeError, StopIteration, OSError) as error:
+        raise DecodeError(f"not a reading batch: {error}") from error
+    return columns, batch
+
+
+def _numbers(batch: Any, width: int) -> tuple[Any, Any, Any]:
+    """Times, values (NaN for null) and quality, copied where they must be."""
+    try:
+        times = batch.column(0).view(pa.int64()).to_numpy()
+        values = np.empty((batch.num_rows, width), np.float64)
+        for index in range(width):
+            values[:, index] = batch.column(index + 1).to_numpy(zero_copy_only=False)
+        quality = batch.column(width + 1).values.to_numpy().reshape(values.shape)
+    except (pa.ArrowException, ValueError) as error:
+        raise DecodeError(f"not a reading batch: {error}") from error
+    return times, values, quality
+
+
+def _layout(value: bytes, columns: tuple[Column, ...], batch: Any) -> _Layout | None:
+    """How `value` is laid out; None where its numbers cannot be read as they lie: nulls,
+    compression, another byte order, no rows."""
+    if not batch.num_rows:
+        return None
+    arrays = [*batch.columns, batch.columns[-1].values]
+    if any(array.null_count or array.offset for array in arrays):
+        return None
+    base = pa.py_buffer(value).address
+    at = [array.buffers()[-1].address - base for array in arrays]
+    times, values, quality = at[0], at[1:-2], at[-1]
+    width, rows = len(columns), batch.num_rows
+    stride = values[1] - values[0] if width > 1 else 8 * rows
+    even = all(b - a == stride for a, b in itertools.pairwise(values))
+    end = max(times + 8 * rows, values[0] + width * stride, quality + rows * width)
+    inside = min(at[0], values[0], quality) >= 0 and end <= len(value)
+    if not (even and inside and stride > 0 and stride % 8 == 0):
+        return None
+    return _Layout(columns, rows, times, values[0], stride, quality, end)
 
 
 def _parse_columns(schema: pa.Schema) -> tuple[Column, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -17,12 +17,12 @@ from contracts.readings import ReadingDecoder
 from contracts.record import Outgoing, Record
 from contracts.topics import DETECTIONS, topic_name
 from stream.adapters.letters import Letters
-from stream.core.detect import Detect, Ready
+from stream.core.detect import Detect, Fetched, Ready
 from stream.core.detectors import Encoded, Results
 from stream.ports import Publisher
 
-PART = 32
-"""Messages after which what is ready is scored, beside the next ones."""
+PART_BYTES = 200_000
+"""Bytes of messages after which what is ready is scored, beside the next ones."""
 
 
 @dataclass(slots=True)
@@ -72,9 +72,8 @@ class DetectAgent:
         letters: list[Outgoing] = []
         self._letters.taken_in += len(records)
         scoring: list[tuple[Ready, Future[Results]]] = []
-        for at in range(0, len(records), PART):
-            for record in records[at : at + PART]:
-                self._take(record, letters)
+        for part in parts(records):
+            self.detect.take([self._fetched(record, letters) for record in part])
             for one in self.detect.ready():
                 scoring.append((one, self._scorer.submit(one.detect)))
         batches = [
@@ -84,15 +83,15 @@ class DetectAgent:
         ]
         return batches, letters
 
-    def _take(self, record: Record, letters: list[Outgoing]) -> None:
+    def _fetched(self, record: Record, letters: list[Outgoing]) -> Fetched:
+        batch = None
         try:
             batch = self.decoder.decode(record.value, record.headers)
         except MessageError as error:
             letters.append(self._letters.letter(record, error))
-            self.detect.skip(record.partition, record.offset)
         else:
             self._letters.used += 1
-            self.detect.take(record.partition, record.offset, batch)
+        return Fetched(record.partition, record.offset, batch)
 
     def _outgoing(self, batch: Encoded) -> Outgoing:
         headers = cloud_event(
@@ -105,3 +104,13 @@ class DetectAgent:
         partition = partition_of(batch.asset, self.kafka.partitions)
         topic = topic_name(DETECTIONS, self.kafka.prefix)
         return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
+
+
+def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in parts of about PART_BYTES, in order."""
+    begin = size = 0
+    for at, record in enumerate(records, 1):
+        size += len(record.value or b"")
+        if size >= PART_BYTES or at == len(records):
+            yield records[begin:at]
+            begin, size = at, 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,38 +14,18 @@ from contracts.messages import Account
 from contracts.plant import Plant
 from contracts.readings import Column, Quality, ReadingBatch
 from stream.core.detectors import Detector, Encoded, Results, encode
+from stream.core.fleet import Fleet, fleets
 from stream.core.ledger import Ledger
-from stream.core.windows import WindowBlock, Windower, WindowSpec, concat_blocks
-
-MAX_BLOCK = 4096
-"""Windows that are scored at once: bounds memory, and how long a step takes."""
+from stream.core.windower import NONE_OPEN, Chunk
+from stream.core.windows import WindowBlock
 
 
-@dataclass(slots=True)
-class _Watched:
-    """One asset: its windows, one windower a spec, and who looks at them."""
+class Fetched(NamedTuple):
+    """A message of `vigia.readings`; no batch where it could not be used."""
 
-    signals: tuple[str, ...]
-    windowers: tuple[tuple[Windower, tuple[Detector, ...]], ...]
-
-    @property
-    def longest(self) -> Windower:
-        """The windower that keeps rows longest: each row is counted there, and only there."""
-        return max(
-            (windower for windower, _ in self.windowers),
-            key=lambda w: w.spec.width_us + w.spec.lateness_us,
-        )
-
-    def earliest_us(self) -> int | None:
-        """The start of the earliest open window of any spec."""
-        starts = [windower.earliest_us() for windower, _ in self.windowers]
-        return min((start for start in starts if start is not None), default=None)
-
-
-@dataclass(slots=True)
-class _Partition:
-    ledger: Ledger = field(default_factory=Ledger)
-    assets: dict[str, _Watched] = field(default_factory=dict)
+    partition: int
+    offset: int
+    batch: ReadingBatch | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +42,7 @@ class Ready:
 
 @dataclass(slots=True)
 class Detect:
-    """The detecting half of a worker. `take` batches in log order, `score` what is ready, and
+    """The detecting half of a worker. `take` messages in log order, `score` what is ready, and
     after the broker has acknowledged that, commit up to `heads`.
 
     `detectors` maps a detector's id to what runs it.
@@ -76,88 +57,69 @@ class Detect:
     windows_out: int = 0
     in_flight: int = 0
     windows_dropped: Counter[str] = field(default_factory=Counter)
-    _partitions: dict[int, _Partition] = field(default_factory=dict)
-    _ready: list[tuple[Detector, WindowBlock]] = field(default_factory=list)
-    _signals: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _by_spec: dict[str, dict[WindowSpec, tuple[Detector, ...]]] = field(default_factory=dict)
-
+    _ledgers: dict[int, Ledger] = field(default_factory=dict)
+    _fleets: list[Fleet] = field(default_factory=list)
+    _fleet_of: dict[str, Fleet] = field(default_factory=dict)
+    _ready: list[Ready] = field(default_factory=list)
     _plant_hash: str = ""
 
     def __post_init__(self) -> None:
         self._plant_hash = self.plant.hash
-        for asset, group in self.plant.assets().items():
-            specs: dict[WindowSpec, tuple[Detector, ...]] = {}
-            for section in self.plant.detectors_of(asset):
-                detector = self.detectors[section.id]
-                specs[detector.spec] = (*specs.get(detector.spec, ()), detector)
-            self._signals[asset] = tuple(signal.id for signal in group.signals)
-            self._by_spec[asset] = specs
+        self._fleets = fleets(self.plant, self.detectors)
+        self._fleet_of = {asset: fleet for fleet in self._fleets for asset in fleet.assets}
 
     def assign(self, partitions: Iterable[int]) -> None:
         """These partitions are read from their commits on: all that was in memory is forgotten."""
-        for partition in self._partitions.values():
-            for watched in partition.assets.values():
-                self._forget(watched)
-        self.windows_dropped["reassigned"] += sum(len(block) for _, block in self._ready)
-        self._partitions = {partition: _Partition() for partition in partitions}
+        rows = sum(fleet.rows_held for fleet in self._fleets)
+        windows = self.open_windows() + self._waiting
+        if rows or windows:
+            self.dropped["reassigned"] += rows
+            self.windows_dropped["reassigned"] += windows
+        for fleet in self._fleets:
+            self.rows_released += fleet.rows_released
+            fleet.forget()
         self._ready.clear()
+        self._ledgers = {partition: Ledger() for partition in partitions}
 
-    def _forget(self, watched: _Watched) -> None:
-        self.dropped["reassigned"] += len(watched.longest.rows.times)
-        self.rows_released += watched.longest.released_total
-        for windower, detectors in watched.windowers:
-            self.windows_dropped["reassigned"] += windower.open_now * len(detectors)
+    def take(self, messages: Sequence[Fetched]) -> None:
+        """The next messages, those of each partition in order."""
+        groups: dict[int, list[ReadingBatch]] = {}
+        for partition, offset, batch in messages:
+            ledger = self._ledgers[partition]
+            if batch is None:
+                ledger.read(offset)
+                continue
+            rows = len(batch.times_us)
+            self.rows_in += rows
+            fleet = self._fleet_of.get(batch.asset)
+            if fleet is None:
+                self.dropped["unwatched"] += rows
+                ledger.read(offset)
+                continue
+            ledger.read(offset, batch.asset, batch.newest_us if rows else None)
+            groups.setdefault(id(fleet), []).append(align(batch, fleet.signals))
+        touched = {b.asset: p for p, _, b in messages if b is not None}
+        for batches in groups.values():
+            self._feed(self._fleet_of[batches[0].asset], batches, touched)
 
-    def skip(self, partition: int, offset: int) -> None:
-        """Message `offset` could not be used; it is needed no more."""
-        self._partitions[partition].ledger.read(offset)
-
-    def take(self, partition: int, offset: int, batch: ReadingBatch) -> None:
-        """The next message of a partition."""
-        here = self._partitions[partition]
-        watched = here.assets.get(batch.asset) or self._watch(here, batch.asset)
-        self.rows_in += len(batch.times_us)
-        if watched is None:
-            self.dropped["unwatched"] += len(batch.times_us)
-            here.ledger.read(offset)
-            return
-        aligned = align(batch, watched.signals)
-        longest = watched.longest
-        for windower, detectors in watched.windowers:
-            # Rows are counted once, where they are kept longest.
-            dropped = self.dropped if windower is longest else Counter[str]()
-            opened = windower.opened_total
-            block = windower.feed(aligned, dropped)
-            self.windows_in += (windower.opened_total - opened) * len(detectors)
-            if block is not None:
-                self._ready += [(detector, block) for detector in detectors]
-        here.ledger.read(offset, batch.asset, batch.newest_us if len(batch.times_us) else None)
-        here.ledger.release(batch.asset, watched.earliest_us())
-
-    def _watch(self, partition: _Partition, asset: str) -> _Watched | None:
-        specs = self._by_spec.get(asset)
-        if not specs:
-            return None
-        signals = self._signals[asset]
-        windowers = tuple(
-            (Windower(asset, spec, signals), detectors) for spec, detectors in specs.items()
-        )
-        watched = partition.assets[asset] = _Watched(signals, windowers)
-        return watched
+    def _feed(
+        self, fleet: Fleet, batches: Sequence[ReadingBatch], partitions: Mapping[str, int]
+    ) -> None:
+        opened = fleet.windows_opened
+        for detector, block in fleet.feed(Chunk.of(batches), self.dropped):
+            self._ready.append(Ready(detector, block))
+        self.windows_in += fleet.windows_opened - opened
+        assets = tuple(dict.fromkeys(batch.asset for batch in batches))
+        for asset, start in zip(assets, fleet.earliest_us(assets), strict=True):
+            earliest = None if start == NONE_OPEN else start
+            self._ledgers[partitions[asset]].release(asset, earliest)
 
     def ready(self) -> list[Ready]:
-        """The windows that have closed, over all assets, in bounded blocks by detector; those of
-        an asset in their order. They are in flight until `acknowledged`."""
-        groups: dict[tuple[str, tuple[str, ...]], list[WindowBlock]] = {}
-        for detector, block in self._ready:
-            groups.setdefault((detector.id, block.signals), []).append(block)
-            self.in_flight += len(block)
-        self._ready.clear()
-        return [
-            Ready(self.detectors[name], block)
-            for (name, _), blocks in groups.items()
-            for block in _bounded(blocks)
-        ]
+        """The windows that have closed, in bounded blocks; those of an asset in their order for
+        each detector. They are in flight until `acknowledged`."""
+        self.in_flight += self._waiting
+        ready, self._ready = self._ready, []
+        return ready
 
     def score(self) -> list[Encoded]:
         """The detections of all windows that are ready."""
@@ -176,56 +138,35 @@ class Detect:
     def heads(self) -> dict[int, int]:
         """For each partition the offset below which nothing is needed, once all that `score`
         returned is acknowledged."""
-        heads = {number: here.ledger.head for number, here in self._partitions.items()}
+        heads = {number: ledger.head for number, ledger in self._ledgers.items()}
         return {number: head for number, head in heads.items() if head is not None}
 
     def open_windows(self) -> int:
         """Windows with rows that are not closed, times the detectors that wait for them."""
-        return sum(w.open_now * len(detectors) for w, detectors in self._windowers())
+        return sum(fleet.open_windows for fleet in self._fleets)
+
+    @property
+    def _waiting(self) -> int:
+        return sum(len(one.block) for one in self._ready)
 
     def accounts(self) -> dict[str, Account]:
         """What came in and what became of it: rows and windows."""
-        held = released = 0
-        for here in self._partitions.values():
-            for watched in here.assets.values():
-                held += len(watched.longest.rows.times)
-                released += watched.longest.released_total
         return {
             "stream.rows": Account(
                 unit="row",
                 taken_in=self.rows_in,
-                gone_out=self.rows_released + released,
-                held=held,
+                gone_out=self.rows_released + sum(fleet.rows_released for fleet in self._fleets),
+                held=sum(fleet.rows_held for fleet in self._fleets),
                 dropped=dict(self.dropped),
             ),
             "stream.windows": Account(
                 unit="window",
                 taken_in=self.windows_in,
                 gone_out=self.windows_out,
-                held=self.open_windows()
-                + self.in_flight
-                + sum(len(block) for _, block in self._ready),
+                held=self.open_windows() + self.in_flight + self._waiting,
                 dropped=dict(self.windows_dropped),
             ),
         }
-
-    def _windowers(self) -> Iterable[tuple[Windower, tuple[Detector, ...]]]:
-        for here in self._partitions.values():
-            for watched in here.assets.values():
-                yield from watched.windowers
-
-
-def _bounded(blocks: Sequence[WindowBlock]) -> Iterable[WindowBlock]:
-    pending: list[WindowBlock] = []
-    size = 0
-    for block in blocks:
-        if pending and size + len(block) > MAX_BLOCK:
-            yield concat_blocks(pending)
-            pending, size = [], 0
-        pending.append(block)
-        size += len(block)
-    if pending:
-        yield concat_blocks(pending)
 
 
 def align(batch: ReadingBatch, signals: tuple[str, ...]) -> ReadingBatch:

@@ -9,7 +9,7 @@ first message of each asset which windows were decided before. See docs/adr/0002
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 
@@ -19,6 +19,8 @@ class Ledger:
 
     next_offset: int | None = None
     _needed: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)
+    # The offsets of all these, rising: the first is found without a look at every asset.
+    _offsets: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
     def read(self, offset: int, asset: str | None = None, newest_us: int | None = None) -> None:
         """Message `offset` was read; it holds rows of `asset` up to `newest_us` (None: no
@@ -26,27 +28,24 @@ class Ledger:
         self.next_offset = offset + 1
         if asset is not None and newest_us is not None:
             self._needed.setdefault(asset, deque()).append((offset, newest_us))
+            self._offsets[offset] = None
 
     def release(self, asset: str, earliest_us: int | None) -> None:
         """The earliest open window of `asset` now starts at `earliest_us`; None: none is open."""
         messages = self._needed.get(asset)
         if messages is None:
             return
-        if earliest_us is None:
-            del self._needed[asset]
-            return
-        while messages and messages[0][1] < earliest_us:
-            messages.popleft()
+        while messages and (earliest_us is None or messages[0][1] < earliest_us):
+            del self._offsets[messages.popleft()[0]]
         if not messages:
             del self._needed[asset]
 
     @property
     def head(self) -> int | None:
         """Everything below this offset may be committed; None before the first message."""
-        firsts = [messages[0][0] for messages in self._needed.values()]
-        return min(firsts) if firsts else self.next_offset
+        return next(iter(self._offsets), self.next_offset)
 
     @property
     def held(self) -> int:
         """How many messages open windows still need."""
-        return sum(len(messages) for messages in self._needed.values())
+        return len(self._offsets)

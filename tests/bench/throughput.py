@@ -18,7 +18,7 @@ from contracts.plant import read_plant
 from contracts.readings import ReadingBatch
 from stream.adapters.onnx_package import BATCH, OnnxPackage, load_package
 from stream.core.autoencoder import to_grid
-from stream.core.detect import Detect
+from stream.core.detect import Detect, Fetched
 from stream.core.detectors import Detector
 from stream.core.features import extract
 from stream.core.rules import rule
@@ -101,8 +101,7 @@ def _features(
     detect = Detect(plant, detectors)
     detect.assign([0])
     manifest, found = package.manifest, []
-    for offset, batch in enumerate(log):
-        detect.take(0, offset, batch)
+    detect.take([Fetched(0, offset, batch) for offset, batch in enumerate(log)])
     for one in detect.ready():
         values = to_grid(one.block, manifest.signals, manifest.window.rows)
         scale = manifest.scaler(one.block.assets)

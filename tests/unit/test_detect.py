@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.messages import Detection, DetectionBatch, Verdict, decode_json
 from contracts.plant import read_plant
 from contracts.readings import ReadingBatch
-from stream.core.detect import Detect, align
+from stream.core.detect import Detect, Fetched, align
 from stream.core.rules import rule
 from tests.chaos.world import HOP_US, batches, count_windows
 
@@ -45,12 +45,15 @@ def new() -> Detect:
     return detect
 
 
+def fetched(log: list[ReadingBatch], start: int = 0) -> list[Fetched]:
+    return [Fetched(0, start + at, batch) for at, batch in enumerate(log)]
+
+
 def found_by(detect: Detect, log: list[ReadingBatch], cuts: list[int]) -> dict[str, Detection]:
     found: dict[str, Detection] = {}
     at = 0
     for size in [*cuts, len(log)]:
-        for offset in range(at, min(at + size, len(log))):
-            detect.take(0, offset, log[offset])
+        detect.take(fetched(log[at : at + size], at))
         at += size
         made = detect.score()
         detect.acknowledged(made)
@@ -83,25 +86,24 @@ def test_all_windows_are_decided() -> None:
 
 def test_an_asset_that_is_not_in_the_plant_is_counted_and_passed_over() -> None:
     detect = new()
-    for offset, batch in enumerate(batches(1, ["chaos/other"], 50)):
-        detect.take(0, offset, batch)
+    log = fetched(batches(1, ["chaos/other"], 50))
+    detect.take(log)
     account = detect.accounts()["stream.rows"]
     assert account.dropped == {"unwatched": 50}
-    assert detect.heads()[0] == offset + 1
+    assert detect.heads() == {0: len(log)}
 
 
 def test_a_rebalance_forgets_and_says_so() -> None:
     detect = new()
     log = batches(3, ASSETS, 300)
-    for offset, batch in enumerate(log[:-3]):
-        detect.take(0, offset, batch)
+    detect.take(fetched(log[:-3]))
     assert detect.open_windows()
     head = detect.heads()[0]
     detect.assign([0, 1])
     assert (detect.open_windows(), detect.heads()) == (0, {})
     for account in detect.accounts().values():
         assert account.missing == 0
-    detect.skip(0, head)
+    detect.take([Fetched(0, head, None)])
     assert detect.heads() == {0: head + 1}
 
 

@@ -4,6 +4,7 @@ cut anyhow, and re-read after crashes from what the ledger would have committed.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.headers import NO_TIME
-from contracts.readings import Column, Position, ReadingBatch
+from contracts.readings import Column, Position, Quality, ReadingBatch
 from stream.core.ledger import Ledger
-from stream.core.windows import Windower, WindowSpec, concat_blocks
+from stream.core.windower import MAX_WINDOWS, NONE_OPEN, Chunk, Windower
+from stream.core.windows import WindowBlock, WindowSpec
 
+ASSETS = [f"s/a{number}" for number in range(4)]
+SEEDS = st.integers(0, 2**32 - 1)
 Row = tuple[int, int]
 Window = tuple[tuple[str, WindowSpec, int], tuple[Row, ...]]
 
@@ -120,28 +124,37 @@ class Worker:
     """What a stream worker keeps for one partition."""
 
     specs: list[WindowSpec]
-    windowers: dict[tuple[str, WindowSpec], Windower] = field(default_factory=dict)
+    windowers: list[Windower] = field(init=False)
     ledger: Ledger = field(default_factory=Ledger)
     dropped: Counter[str] = field(default_factory=Counter)
     taken_in: int = 0
 
-    def feed(self, offset: int, message: Message) -> list[Window]:
-        batch, found, earliest = message.batch(), [], []
-        for spec in self.specs:
-            key = (message.asset, spec)
-            if key not in self.windowers:
-                self.windowers[key] = Windower(message.asset, spec, ("x",))
-            windower = self.windowers[key]
-            block = windower.feed(batch, self.dropped)
-            earliest.append(windower.earliest_us())
-            if block:
-                found += unpack(spec, block)
-        self.taken_in += len(message.rows)
-        self.ledger.read(offset, message.asset, batch.newest_us if message.rows else None)
-        self.ledger.release(
-            message.asset, min((e for e in earliest if e is not None), default=None)
-        )
+    def __post_init__(self) -> None:
+        self.windowers = [Windower(spec, ("x",), ASSETS) for spec in self.specs]
+
+    def feed(self, offset: int, *messages: Message) -> list[Window]:
+        """Takes messages together; the first lies at `offset`."""
+        chunk, found = Chunk.of([message.batch() for message in messages]), []
+        for windower in self.windowers:
+            for closed in windower.feed(chunk, self.dropped):
+                found += unpack(windower.spec, closed.block)
+        for at, message in enumerate(messages, offset):
+            newest = message.batch().newest_us if message.rows else None
+            self.ledger.read(at, message.asset, newest)
+            self.taken_in += len(message.rows)
+        for asset in {message.asset for message in messages}:
+            earliest = min(int(w.earliest_us([asset])[0]) for w in self.windowers)
+            self.ledger.release(asset, None if earliest == NONE_OPEN else earliest)
         return found
+
+
+def together(log: list[Message], seed: int) -> Iterator[tuple[int, list[Message]]]:
+    """The log in runs of any length, each with its first offset."""
+    r, at = np.random.default_rng(seed), 0
+    while at < len(log):
+        size = int(r.choice((1, 1, 2, 3, 8, 50)))
+        yield at, log[at : at + size]
+        at += size
 
 
 def unpack(spec: WindowSpec, block: Any) -> list[Window]:
@@ -155,29 +168,31 @@ def unpack(spec: WindowSpec, block: Any) -> list[Window]:
     return found
 
 
-@given(logs(), st.lists(specs, min_size=1, max_size=2, unique=True))
+@given(logs(), st.lists(specs, min_size=1, max_size=2, unique=True), SEEDS)
 @settings(max_examples=2000, deadline=None)
-def test_equals_the_oracle(log: list[Message], wanted: list[WindowSpec]) -> None:
+def test_equals_the_oracle(log: list[Message], wanted: list[WindowSpec], seed: int) -> None:
+    """However many messages are taken together, from one to all."""
     worker = Worker(wanted)
-    found = [window for at, message in enumerate(log) for window in worker.feed(at, message)]
+    found = [window for at, some in together(log, seed) for window in worker.feed(at, *some)]
     expected = {k: v for spec in wanted for k, v in oracle(log, spec).items()}
     assert dict(found) == expected
     assert len(found) == len(expected), "a window closed twice"
-    opened = sum(w.opened_total for w in worker.windowers.values())
-    still_open = sum(w.open_now for w in worker.windowers.values())
+    opened = sum(w.opened_total for w in worker.windowers)
+    still_open = sum(w.open_windows for w in worker.windowers)
     assert opened == len(found) + still_open
 
 
-@given(logs(), specs, st.integers(0, 2**32 - 1))
+@given(logs(), specs, SEEDS)
 @settings(max_examples=2000, deadline=None)
 def test_crashes_change_nothing(log: list[Message], spec: WindowSpec, seed: int) -> None:
     r = np.random.default_rng(seed)
     worker, at, committed, crashes = Worker([spec]), 0, 0, 0
     found: dict[tuple[str, WindowSpec, int], tuple[Row, ...]] = {}
     while at < len(log):
-        for key, rows in worker.feed(at, log[at]):
+        some = log[at : at + int(r.choice((1, 1, 3, 10)))]
+        for key, rows in worker.feed(at, *some):
             assert found.setdefault(key, rows) == rows, "decided twice differently"
-        at += 1
+        at += len(some)
         head = worker.ledger.head
         assert head is not None and committed <= head <= at
         if r.random() < 0.3:
@@ -205,34 +220,34 @@ def test_cut_into_other_batches(log: list[Message], spec: WindowSpec, size: int)
     assert dict(found) == oracle(log, spec)
 
 
-@given(logs(), specs)
+@given(logs(), specs, SEEDS)
 @settings(max_examples=300, deadline=None)
-def test_every_row_is_accounted_for(log: list[Message], spec: WindowSpec) -> None:
+def test_every_row_is_accounted_for(log: list[Message], spec: WindowSpec, seed: int) -> None:
     worker = Worker([spec])
-    released = 0
-    for at, message in enumerate(log):
-        worker.feed(at, message)
-    held = sum(len(w.rows.times) for w in worker.windowers.values())
-    released = sum(w.released_total for w in worker.windowers.values())
+    for at, some in together(log, seed):
+        worker.feed(at, *some)
+    held = sum(w.rows_held for w in worker.windowers)
+    released = sum(w.released_total for w in worker.windowers)
     assert worker.taken_in == released + held + sum(worker.dropped.values())
 
 
+def feed(windower: Windower, message: Message, dropped: Counter[str]) -> list[WindowBlock]:
+    return [one.block for one in windower.feed(Chunk.of([message.batch()]), dropped)]
+
+
 def test_a_gap_of_years_is_not_walked_through() -> None:
-    spec = WindowSpec(30, 1)
-    windower = Windower("s/a", spec, ("x",))
-    edge = Edge("s/a")
+    windower, edge, dropped = Windower(WindowSpec(30, 1), ("x",), ASSETS), Edge("s/a0"), Counter()
     far = 10**15
-    dropped: Counter[str] = Counter()
-    first = windower.feed(edge.write([(0, 1), (far, 2)], far).batch(), dropped)
-    assert first is not None and len(first) == 30
-    assert windower.open_now == 30
+    (first,) = feed(windower, edge.write([(0, 1), (far, 2)], far), dropped)
+    assert len(first) == 30
+    assert windower.open_windows == 30
 
 
 def test_without_what_the_message_says_of_the_past_recovery_is_wrong() -> None:
     """The rule is needed: a worker that starts in the middle and ignores `max_before_us`
     decides a window that was decided before, from half of its rows."""
     spec = WindowSpec(10, 5)
-    edge = Edge("s/a")
+    edge = Edge("s/a0")
     log = [edge.write([(t, t)], t + 1) for t in range(12)]
     blind = [
         Message(m.asset, m.rows, Position(0, m.position.wm_before_us, m.position.wm_after_us))
@@ -240,30 +255,69 @@ def test_without_what_the_message_says_of_the_past_recovery_is_wrong() -> None:
     ]
     worker = Worker([spec])
     found = dict(w for at in range(3, 12) for w in worker.feed(at, blind[at]))
-    assert found[("s/a", spec, 0)] != oracle(log, spec)[("s/a", spec, 0)]
+    assert found[("s/a0", spec, 0)] != oracle(log, spec)[("s/a0", spec, 0)]
     worker = Worker([spec])
     found = dict(w for at in range(3, 12) for w in worker.feed(at, log[at]))
-    assert ("s/a", spec, 0) not in found
+    assert ("s/a0", spec, 0) not in found
 
 
-def test_blocks_of_different_length_are_padded_together() -> None:
-    edge, windower = Edge("s/a"), Windower("s/a", WindowSpec(4, 4), ("x",))
-    dropped: Counter[str] = Counter()
-    one = windower.feed(edge.write([(0, 1), (1, 2), (2, 3)], 4).batch(), dropped)
-    two = windower.feed(edge.write([(5, 9)], 8).batch(), dropped)
-    assert one is not None and two is not None
-    both = concat_blocks([one, two])
+def test_windows_of_different_length_are_padded_together() -> None:
+    one, two = Edge("s/a0"), Edge("s/a1")
+    windower, dropped = Windower(WindowSpec(4, 4), ("x",), ASSETS), Counter()
+    log = [one.write([(0, 1), (1, 2), (2, 3)], 4), two.write([(5, 9)], 8)]
+    (closed,) = windower.feed(Chunk.of([message.batch() for message in log]), dropped)
+    both = closed.block
+    assert both.assets == ("s/a0", "s/a1")
     assert both.present.tolist() == [[True, True, True], [True, False, False]]
     assert np.isnan(both.values[1, 1:]).all()
+    assert (both.times_us[1, 1:] == 0).all()
+    assert (both.quality[1, 1:] == Quality.MISSING).all()
+
+
+def test_a_window_knows_the_message_that_completed_it() -> None:
+    edge, windower = Edge("s/a0"), Windower(WindowSpec(4, 2), ("x",), ASSETS)
+    log = [edge.write([(t, t)], t) for t in range(12)]
+    (closed,) = windower.feed(Chunk.of([message.batch() for message in log]), Counter())
+    # Message t states the watermark t, and `write` notes t as its receipt.
+    assert (closed.block.received_us == closed.block.ends_us).all()
+
+
+def test_blocks_are_bounded() -> None:
+    windower = Windower(WindowSpec(4, 1), ("x",), ASSETS)
+    edges = [Edge(asset) for asset in ASSETS]
+    rows = [(t, t) for t in range(1000)]
+    chunk = Chunk.of([edge.write(rows, 10_000).batch() for edge in edges])
+    blocks = [closed.block for closed in windower.feed(chunk, Counter())]
+    assert sum(len(block) for block in blocks) == 1003 * len(ASSETS)
+    assert max(len(block) for block in blocks) <= MAX_WINDOWS
 
 
 @pytest.mark.parametrize(("lateness", "rows", "late"), [(0, 1, 1), (3, 2, 0)])
 def test_a_window_waits_for_its_lateness(lateness: int, rows: int, late: int) -> None:
-    edge, windower = Edge("s/a"), Windower("s/a", WindowSpec(4, 4, lateness), ("x",))
+    edge, windower = Edge("s/a0"), Windower(WindowSpec(4, 4, lateness), ("x",), ASSETS)
     dropped: Counter[str] = Counter()
-    first = windower.feed(edge.write([(0, 1), (5, 1)], 6).batch(), dropped)
-    assert (first is None) == bool(lateness)
-    second = windower.feed(edge.write([(1, 7), (8, 1)], 9).batch(), dropped)
-    assert second is not None
+    assert bool(feed(windower, edge.write([(0, 1), (5, 1)], 6), dropped)) != bool(lateness)
+    (second,) = feed(windower, edge.write([(1, 7), (8, 1)], 9), dropped)
     assert int(second.present[0].sum()) == rows
     assert dropped["late"] == late
+
+
+def test_many_assets_grow_and_shrink_in_one_memory() -> None:
+    """Rows of assets that come at very different rates stay their own."""
+    assets = [f"s/{number}" for number in range(40)]
+    spec = WindowSpec(50, 10)
+    edges, windower = [Edge(asset) for asset in assets], Windower(spec, ("x",), assets)
+    r, log, found, dropped = np.random.default_rng(5), [], [], Counter[str]()
+    clock = np.zeros(40, int)
+    for _ in range(300):
+        some = []
+        for which in r.choice(40, 5, replace=False):
+            count = int(r.choice((1, 2, 90 if which % 7 == 0 else 3)))
+            rows = [(int(clock[which]) + t, int(r.integers(99))) for t in range(count)]
+            clock[which] += count
+            some.append(edges[which].write(rows, int(clock[which])))
+        log += some
+        for closed in windower.feed(Chunk.of([m.batch() for m in some]), dropped):
+            found += unpack(spec, closed.block)
+    assert dict(found) == oracle(log, spec)
+    assert not dropped
