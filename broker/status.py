@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from contracts.errors import BrokerError
 from contracts.headers import Headers
@@ -55,6 +57,15 @@ class Latency:
         bucket = bisect_left(self._bounds_s, seconds)
         if bucket < len(self._counts):
             self._counts[bucket] += 1
+
+    def observe_all(self, seconds: NDArray[np.float64]) -> None:
+        """Counts many durations [n]."""
+        seconds = np.maximum(seconds, 0.0)
+        self._sum_s += float(seconds.sum())
+        self._count += len(seconds)
+        buckets = np.bincount(np.searchsorted(self._bounds_s, seconds), minlength=1)
+        for bucket, count in enumerate(buckets[: len(self._counts)].tolist()):
+            self._counts[bucket] += count
 
     def histogram(self) -> Histogram:
         """The cumulative counts until now."""

@@ -233,7 +233,7 @@ def _checked(value: bytes, start: int) -> tuple[tuple[Column, ...], Any]:
             raise DecodeError(f"{batch.num_rows} rows, more than {MAX_ROWS}")
         # Buffers that point outside the message are found here, before they are read.
         batch.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, StopIteration, OSError) as error:
+    except (pa.ArrowException, ValueError, TypeError, StopIteration, EOFError, OSError) as error:
         raise DecodeError(f"not a reading batch: {error}") from error
     return columns, batch
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from contracts.messages import Account, AlarmState
 from contracts.record import Outgoing, Record
+
+Settled = Callable[[], Awaitable[Mapping[int, int]]]
+"""See Agent.handle."""
 
 
 class Agent(Protocol):
@@ -19,11 +22,13 @@ class Agent(Protocol):
         out of date, also for partitions that stay.
         """
 
-    async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
-        """The next records, of each partition in order and without a gap.
+    async def handle(self, records: Sequence[Record]) -> Settled:
+        """Works on the next records, of each partition in order and without a gap.
 
-        Returns, once everything derived from them is acknowledged by the broker, for each
-        partition the offset below which nothing is needed any more. Raises what cannot be
+        What it returns is called once, after that of the records before has returned, and
+        before that of the records after: it sends what came of these, and returns, once all
+        that is acknowledged by the broker, for each partition the offset below which nothing is
+        needed any more. Meanwhile the next records may be handled. Both raise what cannot be
         helped by going on: the worker then ends, and starts again from its commits.
         """
 

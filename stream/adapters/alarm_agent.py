@@ -24,7 +24,7 @@ from contracts.record import Outgoing, Record
 from contracts.topics import ALARMS, ALERTS
 from stream.adapters.letters import Letters
 from stream.core.alarms import Alarms
-from stream.ports import AlarmStore, Publisher
+from stream.ports import AlarmStore, Publisher, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class AlarmAgent:
         self._heads.clear()
         self.alarms.assign(await self.store.load(partitions))
 
-    async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
+    async def handle(self, records: Sequence[Record]) -> Settled:
         alerts: list[Alert] = []
         states: dict[str, AlarmState] = {}
         letters = []
@@ -81,12 +81,17 @@ class AlarmAgent:
                 alerts += happened
                 states |= {state.alarm: state for state in changed}
             self._heads[record.partition] = record.offset + 1
-        await self.publisher.send_all([*map(self._alert, alerts), *letters])
-        await self.publisher.send_all(map(self._state, states.values()))
-        now = self.now_us()
-        for alert in alerts:
-            self.latency.observe((now - alert.received_us) / 1e6)
-        return self._heads
+        heads = dict(self._heads)
+
+        async def settle() -> Mapping[int, int]:
+            await self.publisher.send_all([*map(self._alert, alerts), *letters])
+            await self.publisher.send_all(map(self._state, states.values()))
+            now = self.now_us()
+            for alert in alerts:
+                self.latency.observe((now - alert.received_us) / 1e6)
+            return heads
+
+        return settle
 
     def accounts(self) -> Mapping[str, Account]:
         return {"stream.detection-messages": self._letters.account(), **self.alarms.accounts()}

@@ -19,10 +19,13 @@ from contracts.topics import DETECTIONS, topic_name
 from stream.adapters.letters import Letters
 from stream.core.detect import Detect, Fetched, Ready
 from stream.core.detectors import Encoded, Results
-from stream.ports import Publisher
+from stream.ports import Publisher, Settled
 
 PART_BYTES = 200_000
 """Bytes of messages after which what is ready is scored, beside the next ones."""
+
+
+Scoring = tuple[Ready, "Future[Results]"]
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class DetectAgent:
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
     _letters: Letters = field(init=False)
     _accounts: dict[str, Account] = field(default_factory=dict)
+    _stepping: bool = False
     _scorer: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="scorer")
     )
@@ -48,17 +52,31 @@ class DetectAgent:
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         self.detect.assign(partitions)
-        self._accounts = self._account()
+        self._note()
 
-    async def handle(self, records: Sequence[Record]) -> Mapping[int, int]:
-        batches, letters = await asyncio.to_thread(self._step, records)
-        await self.publisher.send_all([*map(self._outgoing, batches), *letters])
-        self.detect.acknowledged(batches)
-        now = self.now_us()
-        for received in (us for batch in batches for us in batch.received_us):
-            self.latency.observe((now - received) / 1e6)
-        self._accounts = self._account()
-        return self.detect.heads()
+    async def handle(self, records: Sequence[Record]) -> Settled:
+        self._stepping = True
+        scoring, letters = await asyncio.to_thread(self._step, records)
+        self._stepping = False
+        windows = sum(len(one.block) for one, _ in scoring)
+        self.detect.in_flight += windows
+        heads = self.detect.heads()
+
+        async def settle() -> Mapping[int, int]:
+            batches = await asyncio.to_thread(self._outgoing, scoring)
+            await self.publisher.send_all([*batches, *letters])
+            self.detect.acknowledged(windows)
+            self._observe(scoring)
+            self._note()
+            return heads
+
+        self._note()
+        return settle
+
+    def _note(self) -> None:
+        """Keeps what the books say now, unless a step is writing in them."""
+        if not self._stepping:
+            self._accounts = self._account()
 
     def _account(self) -> dict[str, Account]:
         return {"stream.reading-messages": self._letters.account(), **self.detect.accounts()}
@@ -66,22 +84,17 @@ class DetectAgent:
     def accounts(self) -> Mapping[str, Account]:
         return self._accounts
 
-    def _step(self, records: Sequence[Record]) -> tuple[list[Encoded], list[Outgoing]]:
+    def _step(self, records: Sequence[Record]) -> tuple[list[Scoring], list[Outgoing]]:
         """A model runs beside the decoding of the next records: it does not need the
         interpreter's lock, and decoding does."""
         letters: list[Outgoing] = []
         self._letters.taken_in += len(records)
-        scoring: list[tuple[Ready, Future[Results]]] = []
+        scoring: list[Scoring] = []
         for part in parts(records):
             self.detect.take([self._fetched(record, letters) for record in part])
             for one in self.detect.ready():
                 scoring.append((one, self._scorer.submit(one.detect)))
-        batches = [
-            batch
-            for one, future in scoring
-            for batch in self.detect.detections(one, future.result())
-        ]
-        return batches, letters
+        return scoring, letters
 
     def _fetched(self, record: Record, letters: list[Outgoing]) -> Fetched:
         batch = None
@@ -93,7 +106,15 @@ class DetectAgent:
             self._letters.used += 1
         return Fetched(record.partition, record.offset, batch)
 
-    def _outgoing(self, batch: Encoded) -> Outgoing:
+    def _outgoing(self, scoring: Sequence[Scoring]) -> list[Outgoing]:
+        """The detections, as soon as they are there."""
+        return [
+            self._message(batch)
+            for one, future in scoring
+            for batch in self.detect.detections(one, future.result())
+        ]
+
+    def _message(self, batch: Encoded) -> Outgoing:
         headers = cloud_event(
             KINDS[DetectionBatch],
             source=self.source,
@@ -104,6 +125,11 @@ class DetectAgent:
         partition = partition_of(batch.asset, self.kafka.partitions)
         topic = topic_name(DETECTIONS, self.kafka.prefix)
         return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
+
+    def _observe(self, scoring: Sequence[Scoring]) -> None:
+        now = self.now_us()
+        for one, _ in scoring:
+            self.latency.observe_all((now - one.block.received_us) / 1e6)
 
 
 def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -7,95 +7,110 @@ kept from: tables, windows, creating topics, its web server, reading the command
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from operator import is_not
+from typing import Any, cast
 
 from contracts.errors import BrokerError
 from contracts.record import Record
+from stream.adapters.lane import Lane
 from stream.ports import Agent
 
 # Importing faust looks for --datadir, -L and others among our own arguments.
 _argv, sys.argv = sys.argv, sys.argv[:1]
 import faust  # noqa: E402
 from faust.assignor import PartitionAssignor  # noqa: E402
+from faust.transport.drivers.aiokafka import Consumer, Transport  # noqa: E402
+from faust.types import TP  # noqa: E402
 
 sys.argv = _argv
 
-log = logging.getLogger(__name__)
-MAX_WAITING = 1_000
-MAX_TAKE = 250
-LINGER_S = 0.002
+PAUSE_S = 0.01
+FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
 STOP_S = 6.0
 JOIN_S = 25.0
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One topic on its way from Faust to its agent: events wait here, and stay here until the
-    agent says that their offsets are needed no more."""
-
-    topic: str
-    agent: Agent
-    channel: Any
-    waiting: deque[Any] = field(default_factory=deque)
-    held: dict[int, deque[Any]] = field(default_factory=dict)
-    assignment: frozenset[int] | None = None
-    generation: int = 0
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    space: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def forget(self) -> None:
-        """A rebalance: what was read comes again, to whoever owns the partition then."""
-        self.generation += 1
-        self.waiting.clear()
-        self.held.clear()
-        self.assignment = None
-        self.space.set()
-
-    async def feed(self, generation: Callable[[], int]) -> None:
-        """Takes over what Faust has fetched, all that is there at once."""
-        queue = self.channel.queue
-        while True:
-            self._accept(await queue.get(), generation())
-            while not queue.empty() and len(self.waiting) < MAX_WAITING:
-                self._accept(queue.get_nowait(), generation())
-            self.wake.set()
-            if len(self.waiting) >= MAX_WAITING:
-                self.space.clear()
-                await self.space.wait()
-
-    def _accept(self, event: Any, generation: int) -> None:
-        # What was on its way during a rebalance belongs to the time before it.
-        if event.message.generation_id == generation:
-            self.waiting.append(event)
-
-    def take(self) -> list[Any]:
-        count = min(len(self.waiting), MAX_TAKE)
-        events = [self.waiting.popleft() for _ in range(count)]
-        for event in events:
-            self.held.setdefault(event.message.partition, deque()).append(event)
-        if len(self.waiting) < MAX_WAITING // 2:
-            self.space.set()
-        return events
-
-    def release(self, heads: Mapping[int, int]) -> None:
-        """Acknowledges in strict order: Faust commits past a gap otherwise."""
-        for partition, head in heads.items():
-            held = self.held.get(partition)
-            while held and held[0].message.offset < head:
-                held.popleft().ack()
-
-
 class _App(faust.App):
     """Keeps no tables, so it needs no folder: by itself Faust makes one where it is started."""
 
+    lanes: dict[str, Lane]
+
     def _create_directories(self) -> None:
         return
+
+    def _new_transport(self) -> Any:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+class _Consumer(Consumer):
+    """Faust's consumer, whose records go to the lanes as they are fetched, and that commits what
+    the lanes say.
+
+    By itself Faust makes two tasks and a dozen calls for each message, and then commits past a
+    gap in what was acknowledged.
+    """
+
+    @property
+    def _lanes(self) -> dict[str, Lane]:
+        return cast(_App, self.app).lanes
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        moved = False
+        while not (self.should_stop or fetcher.should_stop):
+            hungry = [lane for lane in self._lanes.values() if not lane.full]
+            if not (hungry and self._ready()):
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if moved:
+                await self.perform_seek()
+            before = self._assignments()
+            self._fetch_only(hungry)
+            patience = FETCH_S if len(hungry) == len(self._lanes) else PAUSE_S
+            records, _ = await self._wait_next_records(patience)
+            # What was on its way during a rebalance may have been read before it, and moved the
+            # position past what is to be read again.
+            moved = not self._ready() or any(map(is_not, before, self._assignments()))
+            if not moved:
+                self._deliver(records)
+            await asyncio.sleep(0)
+
+    def _ready(self) -> bool:
+        """Whether records may be read: outside a rebalance, once we know which are ours."""
+        return self.flow_active and None not in self._assignments()
+
+    def _assignments(self) -> list[frozenset[int] | None]:
+        return [lane.assignment for lane in self._lanes.values()]
+
+    def _fetch_only(self, lanes: list[Lane]) -> None:
+        self._set_active_tps(
+            {TP(lane.topic, number) for lane in lanes for number in lane.assignment or ()}
+        )
+
+    def _deliver(self, records: Any) -> None:
+        for place, some in records.items():
+            lane = self._lanes[place.topic]
+            if place.partition in (lane.assignment or ()):
+                lane.deliver(place.partition, [_record(one) for one in some])
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        for lane in self._lanes.values():
+            for partition in lane.heads:
+                place = TP(lane.topic, partition)
+                if topics is None or place in topics or place.topic in topics:
+                    yield place
+
+    def _new_offset(self, tp: TP) -> int | None:
+        return self._lanes[tp.topic].heads.get(tp.partition)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust would look for its own streams; whether work goes on, the supervisor sees."""
+
+
+class _Transport(Transport):
+    Consumer = _Consumer
 
 
 class _MissingTopic(Exception):
@@ -127,7 +142,7 @@ class FaustLog:
         commit_interval_s: float = 1.0,
         client_id: str = "vigia-stream",
     ) -> None:
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._stopping = asyncio.Event()
         self._app = _App(
             group,
@@ -140,7 +155,6 @@ class FaustLog:
             topic_allow_declare=False,
             topic_disable_leader=True,
             stream_wait_empty=False,
-            stream_buffer_maxsize=1_024,
             broker_session_timeout=session_timeout_s,
             broker_heartbeat_interval=session_timeout_s / 4,
             broker_max_poll_records=500,
@@ -149,27 +163,21 @@ class FaustLog:
             key_serializer="raw",
             value_serializer="raw",
         )
+        self._app.lanes = self._lanes
         self._app.on_partitions_revoked.connect(self._revoked)  # type: ignore[arg-type]
         self._app.on_partitions_assigned.connect(self._assigned)  # type: ignore[arg-type]
 
     def subscribe(self, topic: str, agent: Agent) -> None:
         """See ports.Log."""
-        # Iterated, a topic is subscribed to; its queue is read without Faust's streams, which
-        # would acknowledge by themselves and cost as much as our own work.
-        channel = aiter(self._app.topic(topic, key_type=bytes, value_type=bytes))
-        self._lanes[topic] = _Lane(topic, agent, channel)
+        # Iterated, a topic is subscribed to; nothing ever comes out of it.
+        aiter(self._app.topic(topic, key_type=bytes, value_type=bytes))
+        self._lanes[topic] = Lane(topic, agent)
 
     async def run(self) -> None:
         """See ports.Log."""
         self._app.finalize()
         starting = asyncio.create_task(self._app.start(), name="starting")
-        tasks = [
-            asyncio.create_task(self._work(lane), name=lane.topic) for lane in self._lanes.values()
-        ]
-        tasks += [
-            asyncio.create_task(lane.feed(self._generation), name=f"{lane.topic}, feeding")
-            for lane in self._lanes.values()
-        ]
+        tasks = [asyncio.create_task(lane.work(), name=lane.topic) for lane in self._lanes.values()]
         tasks.append(asyncio.create_task(self._watch(), name="faust"))
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         done, pending = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -183,9 +191,6 @@ class FaustLog:
     async def stop(self) -> None:
         """See ports.Log."""
         self._stopping.set()
-
-    def _generation(self) -> int:
-        return int(self._app.consumer_generation_id)
 
     async def _leave(self) -> None:
         # Without a broker Faust would wait a minute; what is uncommitted comes again anyway.
@@ -208,46 +213,22 @@ class FaustLog:
         reason = getattr(self._app, "_crash_reason", None) or "it stopped by itself"
         raise BrokerError(f"Faust ended: {reason!r}", retriable=True)
 
-    async def _work(self, lane: _Lane) -> None:
-        told = -1
-        while True:
-            await lane.wake.wait()
-            lane.wake.clear()
-            while lane.assignment is not None and (lane.waiting or told != lane.generation):
-                generation = lane.generation
-                if told != generation:
-                    log.info("%s: partitions %s", lane.topic, sorted(lane.assignment))
-                    await lane.agent.assigned(lane.assignment)
-                    told = generation
-                    continue
-                # Faust hands over message by message: a moment later there are more to share
-                # the cost of a step.
-                await asyncio.sleep(LINGER_S)
-                if lane.generation != generation:
-                    continue
-                heads = await lane.agent.handle([_record(event.message) for event in lane.take()])
-                if lane.generation == generation:
-                    lane.release(heads)
-
     async def _revoked(self, app: Any, revoked: Any, **kwargs: Any) -> None:
         for lane in self._lanes.values():
             lane.forget()
 
     async def _assigned(self, app: Any, assigned: Any, **kwargs: Any) -> None:
         for lane in self._lanes.values():
-            lane.forget()
-            lane.assignment = frozenset(tp.partition for tp in assigned if tp.topic == lane.topic)
-            lane.wake.set()
+            lane.assign(frozenset(tp.partition for tp in assigned if tp.topic == lane.topic))
 
 
 def _record(message: Any) -> Record:
-    headers = message.headers or ()
     return Record(
         message.topic,
         message.partition,
         message.offset,
         message.key,
         message.value,
-        list(headers.items() if isinstance(headers, dict) else headers),
-        int(message.timestamp * 1000),
+        list(message.headers),
+        message.timestamp,
     )

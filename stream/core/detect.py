@@ -116,24 +116,23 @@ class Detect:
 
     def ready(self) -> list[Ready]:
         """The windows that have closed, in bounded blocks; those of an asset in their order for
-        each detector. They are in flight until `acknowledged`."""
-        self.in_flight += self._waiting
+        each detector."""
         ready, self._ready = self._ready, []
         return ready
 
     def score(self) -> list[Encoded]:
-        """The detections of all windows that are ready."""
+        """The detections of all windows that are ready, under way until `acknowledged`."""
+        self.in_flight += self._waiting
         return [batch for one in self.ready() for batch in self.detections(one, one.detect())]
 
     def detections(self, one: Ready, results: Results) -> list[Encoded]:
         """The results of a block as messages."""
         return list(encode(one.detector, one.block, results, self._plant_hash))
 
-    def acknowledged(self, batches: Sequence[Encoded]) -> None:
-        """The broker has these detections."""
-        done = sum(len(batch.received_us) for batch in batches)
-        self.windows_out += done
-        self.in_flight -= done
+    def acknowledged(self, windows: int) -> None:
+        """The broker has the detections of so many windows."""
+        self.windows_out += windows
+        self.in_flight -= windows
 
     def heads(self) -> dict[int, int]:
         """For each partition the offset below which nothing is needed, once all that `score`

@@ -95,7 +95,7 @@ class Encoded:
     id: str
     asset: str
     value: bytes
-    received_us: tuple[int, ...]
+    windows: int
 
 
 def encode(
@@ -125,7 +125,7 @@ def encode(
                 asset, detector.id, part[0]["start_us"], part[-1]["end_us"], len(part)
             )
             value = orjson.dumps({"asset": asset, **head, "items": part})
-            yield Encoded(name, asset, value, tuple(item["received_us"] for item in part))
+            yield Encoded(name, asset, value, len(part))
 
 
 def _items(detector: str, block: WindowBlock, results: Results) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,8 @@ class Fleet:
 
     def earliest_us(self, assets: Sequence[str]) -> list[int]:
         """The start of the earliest open window of each asset, NONE_OPEN when none is open."""
-        return np.min([w.earliest_us(assets) for w in self.windowers], axis=0).tolist()
+        starts: list[int] = np.min([w.earliest_us(assets) for w in self.windowers], axis=0).tolist()
+        return starts
 
     @property
     def open_windows(self) -> int:

@@ -12,6 +12,7 @@ window is not measured.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -92,6 +93,10 @@ class Manifest(_Part):
 
     def feature_set(self) -> FeatureSet:
         """The features as `features.extract` takes them."""
+        return self._feature_set
+
+    @cached_property
+    def _feature_set(self) -> FeatureSet:
         guard = None if self.guard is None else PulseGuard(**self.guard.model_dump())
         features = tuple(Feature(**feature.model_dump()) for feature in self.features)
         return FeatureSet(features, guard, self.clip, self.min_rows)
@@ -99,12 +104,20 @@ class Manifest(_Part):
     def scaler(self, assets: tuple[str, ...]) -> tuple[Floats, Floats]:
         """Centre and spread float64 [n, F], one row for each of `assets` [n]. Raises ModelError
         for an asset that the model was not fitted for."""
-        unknown = sorted(set(assets) - set(self.assets))
+        unknown = sorted(set(assets) - self.assets.keys())
         if unknown:
             raise ModelError(f"model {self.name} was not fitted for {', '.join(unknown)}")
-        centre = np.array([self.assets[asset].centre for asset in assets])
-        spread = np.array([self.assets[asset].spread for asset in assets])
-        return centre, spread
+        places, centre, spread = self._scales
+        at = [places[asset] for asset in assets]
+        return centre[at], spread[at]
+
+    @cached_property
+    def _scales(self) -> tuple[dict[str, int], Floats, Floats]:
+        """Where each asset stands in the arrays of centres and spreads."""
+        places = {asset: place for place, asset in enumerate(self.assets)}
+        centre = np.array([spec.centre for spec in self.assets.values()])
+        spread = np.array([spec.spread for spec in self.assets.values()])
+        return places, centre, spread
 
 
 def read_manifest(text: str | bytes, name: str = "manifest.json") -> Manifest:

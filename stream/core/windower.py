@@ -123,8 +123,8 @@ class Windower:
         spec: WindowSpec,
         signals: tuple[str, ...],
         assets: Sequence[str],
-        weights: Sequence[int] | None = None,
-        counted: Sequence[bool] | None = None,
+        weights: I64 | None = None,
+        counted: Bools | None = None,
     ) -> None:
         self.spec = spec
         self.signals = signals
@@ -132,8 +132,8 @@ class Windower:
         self.opened_total = 0
         self.released_total = 0
         self._names = np.array(list(assets), object)
-        self._weights = np.ones(len(assets), np.int64) if weights is None else np.array(weights)
-        self._counted = np.ones(len(assets), bool) if counted is None else np.array(counted, bool)
+        self._weights = np.ones(len(assets), np.int64) if weights is None else weights
+        self._counted = np.ones(len(assets), bool) if counted is None else counted
         self._started = np.zeros(len(assets), bool)
         self._closed = np.zeros(len(assets), np.int64)
         self._open = np.zeros(len(assets), np.int64)
@@ -324,7 +324,7 @@ class Windower:
         self._started[slots] = True
         self._closed[slots] = closed
         kept = self.spec.last_of(times) > closed[of]
-        gone = sums(~kept, count)
+        gone = count - sums(kept.astype(np.int64), count)
         self._rows.release(slots, gone)
         self.released_total += int(gone[self._counted[slots]].sum())
         of, count = of[kept], count - gone

@@ -56,7 +56,7 @@ def found_by(detect: Detect, log: list[ReadingBatch], cuts: list[int]) -> dict[s
         detect.take(fetched(log[at : at + size], at))
         at += size
         made = detect.score()
-        detect.acknowledged(made)
+        detect.acknowledged(sum(batch.windows for batch in made))
         for one in (i for b in made for i in decode_json(DetectionBatch, b.value).items):
             assert one.id not in found
             found[one.id] = one

@@ -236,7 +236,11 @@ def feed(windower: Windower, message: Message, dropped: Counter[str]) -> list[Wi
 
 
 def test_a_gap_of_years_is_not_walked_through() -> None:
-    windower, edge, dropped = Windower(WindowSpec(30, 1), ("x",), ASSETS), Edge("s/a0"), Counter()
+    windower, edge, dropped = (
+        Windower(WindowSpec(30, 1), ("x",), ASSETS),
+        Edge("s/a0"),
+        Counter[str](),
+    )
     far = 10**15
     (first,) = feed(windower, edge.write([(0, 1), (far, 2)], far), dropped)
     assert len(first) == 30
@@ -263,7 +267,7 @@ def test_without_what_the_message_says_of_the_past_recovery_is_wrong() -> None:
 
 def test_windows_of_different_length_are_padded_together() -> None:
     one, two = Edge("s/a0"), Edge("s/a1")
-    windower, dropped = Windower(WindowSpec(4, 4), ("x",), ASSETS), Counter()
+    windower, dropped = Windower(WindowSpec(4, 4), ("x",), ASSETS), Counter[str]()
     log = [one.write([(0, 1), (1, 2), (2, 3)], 4), two.write([(5, 9)], 8)]
     (closed,) = windower.feed(Chunk.of([message.batch() for message in log]), dropped)
     both = closed.block
