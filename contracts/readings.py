@@ -186,7 +186,7 @@ class ReadingDecoder:
     """
 
     _known: dict[bytes, _Layout | None] = field(default_factory=dict)
-    _known_bytes: int = 0
+    remembered_bytes: int = 0
 
     def decode(self, value: bytes | None, headers: list[tuple[str, bytes]] | None) -> ReadingBatch:
         """The batch in one message."""
@@ -210,10 +210,10 @@ class ReadingDecoder:
         return ReadingBatch(asset, position, layout.columns, *layout.read(value))
 
     def _remember(self, key: bytes, layout: _Layout | None) -> None:
-        self._known_bytes += len(key)
-        if self._known_bytes > MAX_KNOWN_BYTES:
+        self.remembered_bytes += len(key)
+        if self.remembered_bytes > MAX_KNOWN_BYTES:
             self._known.clear()
-            self._known_bytes = len(key)
+            self.remembered_bytes = len(key)
         self._known[key] = layout
 
 

@@ -70,6 +70,11 @@ class RowStore:
         self._values = np.empty((0, signals))
         self._quality = np.empty((0, signals), np.uint8)
 
+    @property
+    def capacity(self) -> int:
+        """How many rows the memory has room for."""
+        return len(self._times)
+
     def of(self, slots: I64) -> Rows:
         """The rows of these assets."""
         index = self._index(slots)

@@ -16,6 +16,7 @@ from contracts.headers import NO_TIME, Headers, header_map
 from contracts.readings import (
     CONTENT_TYPE,
     KIND,
+    MAX_KNOWN_BYTES,
     Column,
     Position,
     ReadingBatch,
@@ -183,3 +184,64 @@ def test_positions_follow_each_other() -> None:
     second = first.after(newest_us=90, wm_us=40, received_us=9)
     assert second == Position(2, 50, 50, 90, 9)
     assert second.after(newest_us=80, wm_us=60, received_us=11) == Position(3, 50, 60, 90, 11)
+
+
+def foreign(batch: ReadingBatch, options: pa.ipc.IpcWriteOptions, *, nulls: bool) -> bytes:
+    """The batch as another Arrow writer would write it."""
+    value, _ = encode(batch, source="e")
+    found = pa.ipc.open_stream(value).read_next_batch()
+    if nulls:
+        gaps = np.isnan(batch.values[:, 0])
+        column = pa.array(np.ascontiguousarray(batch.values[:, 0]), mask=gaps)
+        found = found.set_column(1, found.schema.field(1), column)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, found.schema, options=options) as writer:
+        writer.write_batch(found)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+@pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
+@pytest.mark.parametrize("nulls", [False, True])
+@given(batches(), st.integers(0, 2**32 - 1))
+def test_what_begins_alike_is_read_alike(
+    compression: str | None, nulls: bool, batch: ReadingBatch, seed: int
+) -> None:
+    """The second message is read by what was learned from the first, where that can be done."""
+    r = np.random.default_rng(seed)
+    values = r.normal(size=batch.values.shape)
+    values[r.random(values.shape) < 0.2] = np.nan
+    other = ReadingBatch(
+        batch.asset, batch.position, batch.columns, batch.times_us + 1, values, batch.quality
+    )
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    decoder, headers = ReadingDecoder(), encode(batch, source="e")[1]
+    for one in (batch, other, batch):
+        assert same(decoder.decode(foreign(one, options, nulls=nulls), headers), one)
+
+
+@given(st.integers(0, 200))
+def test_a_message_cut_short_behind_a_known_beginning_is_refused(cut: int) -> None:
+    decoder = ReadingDecoder()
+    decoder.decode(VALUE, HEADERS)
+    body = 8 * 3 * 3 + 8
+    if cut < 8:
+        assert same(decoder.decode(VALUE[: len(VALUE) - cut], HEADERS), samples.batch())
+    elif cut <= 8 + body:
+        with pytest.raises(DecodeError):
+            decoder.decode(VALUE[: len(VALUE) - cut - 8], HEADERS)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    decoder = ReadingDecoder()
+    for number in range(200):
+        columns = tuple(Column(f"s{number}-{at}", "1" * 400) for at in range(500))
+        batch = ReadingBatch(
+            "s/a",
+            Position(0),
+            columns,
+            np.zeros(1, np.int64),
+            np.zeros((1, 500)),
+            np.zeros((1, 500), np.uint8),
+        )
+        decoder.decode(*encode(batch, source="e"))
+    assert decoder.remembered_bytes <= MAX_KNOWN_BYTES
