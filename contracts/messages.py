@@ -6,13 +6,15 @@ new version of the kind. All times are whole microseconds since 1970, UTC.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.errors import DecodeError
 from contracts.headers import Headers, cloud_event
+from contracts.identity import detection_id
 
 MAX_JSON_BYTES = 8_000_000
 
@@ -21,6 +23,11 @@ class Message(BaseModel):
     """A JSON value on a topic."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        """The message in `value`, also one of an older version. Raises ValidationError."""
+        return cls.model_validate_json(value)
 
 
 class AlarmClass(StrEnum):
@@ -93,6 +100,83 @@ class Detection(Message):
 
 
 class DetectionBatch(Message):
+    """Detections of one detector for one asset, in the order of their windows, in columns: place
+    i of each list is of window i. See Detection for what they mean; its `id` is
+    contracts.identity.detection_id and is not sent."""
+
+    asset: str
+    detector: str
+    kind: str
+    model: Model | None = None
+    plant: str = Field(description="hash of the plant file")
+    backfill: bool = False
+    revision: int = 0
+    start_us: tuple[int, ...]
+    end_us: tuple[int, ...]
+    verdict: tuple[Verdict, ...]
+    score: tuple[float | None, ...]
+    threshold: tuple[float, ...]
+    reason: tuple[str, ...]
+    received_us: tuple[int, ...]
+    evidence: dict[int, dict[str, float]] = Field(
+        default_factory=dict, description="by place in the lists; none where nobody is woken"
+    )
+
+    COLUMNS: ClassVar = (
+        "start_us",
+        "end_us",
+        "verdict",
+        "score",
+        "threshold",
+        "reason",
+        "received_us",
+    )
+
+    @model_validator(mode="after")
+    def _columns_of_one_length(self) -> Self:
+        if len({len(getattr(self, name)) for name in self.COLUMNS}) != 1:
+            raise ValueError(f"expected {', '.join(self.COLUMNS)} of one length")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.start_us)
+
+    @property
+    def items(self) -> tuple[Detection, ...]:
+        """The detections one by one."""
+        return tuple(map(self.item, range(len(self))))
+
+    def item(self, at: int) -> Detection:
+        """Detection `at` of the batch."""
+        start, end = self.start_us[at], self.end_us[at]
+        return Detection(
+            id=detection_id(self.asset, self.detector, start, end, self.revision),
+            revision=self.revision,
+            evidence=self.evidence.get(at, {}),
+            **{name: getattr(self, name)[at] for name in self.COLUMNS},
+        )
+
+    @classmethod
+    def of(cls, items: Sequence[Detection], **head: Any) -> Self:
+        """The batch of these detections; `head` has the other fields."""
+        columns = {name: tuple(getattr(one, name) for one in items) for name in cls.COLUMNS}
+        evidence = {at: one.evidence for at, one in enumerate(items) if one.evidence}
+        return cls(**head, **columns, evidence=evidence)
+
+    @classmethod
+    def from_json(cls, value: bytes) -> Self:
+        try:
+            return cls.model_validate_json(value)
+        except ValidationError:
+            if b'"items"' not in value:
+                raise
+        old = DetectionsV1.model_validate_json(value)
+        head = old.model_dump(exclude={"items"})
+        revision = max((one.revision for one in old.items), default=0)
+        return cls.of(old.items, **head, revision=revision)
+
+
+class DetectionsV1(Message):
     """Detections of one detector for one asset, in the order of their windows."""
 
     asset: str
@@ -236,12 +320,14 @@ class Status(Message):
 
 
 KINDS: dict[type[Message], str] = {
-    DetectionBatch: "vigia.detections.v1",
+    DetectionBatch: "vigia.detections.v2",
     AlarmState: "vigia.alarm.v1",
     Alert: "vigia.alert.v1",
     Command: "vigia.command.v1",
     Status: "vigia.status.v1",
 }
+OLD_KINDS: dict[type[Message], str] = {DetectionsV1: "vigia.detections.v1"}
+"""What is still read, and written no more."""
 M = TypeVar("M", bound=Message)
 
 
@@ -255,7 +341,7 @@ def decode_json(kind: type[M], value: bytes | None) -> M:
     if value is None or len(value) > MAX_JSON_BYTES:
         raise DecodeError(f"expected at most {MAX_JSON_BYTES} bytes of JSON")
     try:
-        return kind.model_validate_json(value)
+        return kind.from_json(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "message"
@@ -271,48 +357,3 @@ def headers_for(message: Message, *, source: str, id: str, subject: str) -> Head
         subject=subject,
         content_type="application/json",
     )
-
-
-class FrameHeaders(Message):
-    """The headers of `vigia.frames` (each as `ce_<name>`): what a frame is before decoding it."""
-
-    asset: str
-    camera: str
-    kind: Literal["visible", "thermal"]
-    time_us: int
-    clock: Literal["rtcp", "arrival", "source"]
-    width: int = Field(gt=0, le=20_000)
-    height: int = Field(gt=0, le=20_000)
-    encoding: Literal["jpeg", "png", "tiff"]
-    sequence: int = Field(ge=0)
-    calibration: str | None = None
-
-    KIND: ClassVar[str] = "vigia.frame.v1"
-
-    def headers(self, *, source: str) -> Headers:
-        """The message's headers."""
-        fields = self.model_dump(exclude_none=True, exclude={"asset"})
-        return cloud_event(
-            self.KIND,
-            source=source,
-            id=f"{self.asset}/{self.camera}:{self.sequence}:{self.time_us}",
-            subject=self.asset,
-            content_type=f"image/{self.encoding}",
-            extensions={name.replace("_", ""): str(value) for name, value in fields.items()},
-        )
-
-    @classmethod
-    def parse(cls, headers: dict[str, bytes]) -> Self:
-        """From the headers of a message. Raises DecodeError."""
-        names = {name: f"ce_{name.replace('_', '')}" for name in cls.model_fields}
-        names["asset"] = "ce_subject"
-        found = {
-            name: headers[header].decode(errors="replace")
-            for name, header in names.items()
-            if header in headers
-        }
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise DecodeError(f"frame header {first['loc'][0]}: {first['msg']}") from error

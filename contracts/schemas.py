@@ -10,7 +10,8 @@ from typing import Any
 
 from contracts import deadletters, readings
 from contracts.durations import EXPECTED, format_duration
-from contracts.messages import KINDS, FrameHeaders
+from contracts.frames import FrameHeaders
+from contracts.messages import KINDS, OLD_KINDS
 from contracts.plant.model import Plant
 
 Schema = dict[str, Any]
@@ -22,7 +23,7 @@ _WHOLE = r"^-?[0-9]+$"
 def published() -> dict[str, Schema]:
     """Every schema under its file name, as `docs/schemas/` holds them."""
     found = {PLANT: plant_schema()}
-    for model, kind in KINDS.items():
+    for model, kind in {**OLD_KINDS, **KINDS}.items():
         found[kind] = _titled(kind, model.model_json_schema())
     for kind, schema in (
         (readings.KIND, _readings_headers()),

@@ -7,6 +7,7 @@ import numpy as np
 from contracts import readings
 from contracts.deadletters import dead_letter
 from contracts.errors import FieldError
+from contracts.frames import FrameHeaders
 from contracts.identity import activation_id, alarm_key, alert_id, detection_id
 from contracts.messages import (
     Account,
@@ -16,7 +17,6 @@ from contracts.messages import (
     Command,
     Detection,
     DetectionBatch,
-    FrameHeaders,
     Histogram,
     Message,
     Model,
@@ -88,13 +88,13 @@ def detection(end_us: int = T0 + 30 * S, score: float | None = 0.042) -> Detecti
 
 def detections(*items: Detection, asset: str = ASSET, detector: str = "theft") -> DetectionBatch:
     """A batch; one window by default."""
-    return DetectionBatch(
+    return DetectionBatch.of(
+        items or (detection(),),
         asset=asset,
         detector=detector,
         kind="imbalance",
         model=MODEL,
         plant=PLANT,
-        items=items or (detection(),),
     )
 
 

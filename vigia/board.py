@@ -48,9 +48,9 @@ class Board:
 
     def on_detections(self, batch: DetectionBatch) -> None:
         """Detections came; the newest window shows."""
-        last = max(batch.items, key=lambda item: item.end_us, default=None)
-        if last is None:
+        if not len(batch):
             return
+        last = batch.item(max(range(len(batch)), key=batch.end_us.__getitem__))
         key = (batch.asset, batch.detector)
         known = self.scores.get(key)
         if known is None or known.end_us <= last.end_us:

@@ -11,7 +11,7 @@ changes nothing, so detections may come again after a crash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from contracts.identity import activation_id, alarm_key, alert_id
@@ -188,7 +188,7 @@ class Alarms:
     detections_out: int = 0
     repeated: int = 0
     _states: dict[str, AlarmState] = field(default_factory=dict)
-    _marks: dict[str, int] = field(default_factory=dict)
+    _marks: dict[tuple[str, str], int] = field(default_factory=dict)
     _rules: dict[str, tuple[AlarmRule, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -207,29 +207,37 @@ class Alarms:
 
     def apply(self, batch: DetectionBatch) -> tuple[list[Alert], list[AlarmState]]:
         """What happened with `batch`, in order, and the last state of each alarm that changed."""
-        self.detections_in += len(batch.items)
-        mark = self._marks.get(f"{batch.asset}/{batch.detector}", -(2**62))
-        fresh = [one for one in batch.items if one.end_us > mark]
-        self.repeated += len(batch.items) - len(fresh)
+        self.detections_in += len(batch)
+        fresh = self._fresh(batch)
+        self.repeated += len(batch) - len(fresh)
         if not fresh:
             return [], []
-        self._marks[f"{batch.asset}/{batch.detector}"] = max(one.end_us for one in fresh)
         alerts: list[Alert] = []
         changed: dict[str, AlarmState] = {}
-        calm = all(one.verdict is not Verdict.ABNORMAL for one in fresh)
+        calm = Verdict.ABNORMAL not in batch.verdict
         for rule in self._rules.get(batch.detector, ()):
             before = self._states.get(alarm_key(batch.asset, rule.id))
             if calm and before is not None and before.phase is Phase.NORMAL:
                 continue
             state = before or initial(batch.asset, rule, batch)
-            for one in fresh:
-                step = apply(state, rule, batch, one)
+            for at in fresh:
+                step = apply(state, rule, batch, batch.item(at))
                 state = step.state
                 alerts += step.alerts
             if before is None or state is not before:
                 changed[state.alarm] = self._states[state.alarm] = state
         self.detections_out += len(fresh)
         return alerts, list(changed.values())
+
+    def _fresh(self, batch: DetectionBatch) -> Sequence[int]:
+        """The places of the detections that were not there before."""
+        key, ends = (batch.asset, batch.detector), batch.end_us
+        mark = self._marks.get(key, -(2**62))
+        newest = max(ends, default=mark)
+        self._marks[key] = max(mark, newest)
+        if min(ends, default=mark) > mark:
+            return range(len(ends))
+        return [at for at, end in enumerate(ends) if end > mark]
 
     def accounts(self) -> dict[str, Account]:
         """What came in and what became of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Protocol
@@ -106,9 +106,6 @@ def encode(
     Written straight from the columns: a model object a detection would cost more than the
     detector. That it is what DetectionBatch reads, the tests say.
     """
-    items: dict[str, list[dict[str, Any]]] = {}
-    for asset, item in zip(block.assets, _items(detector.id, block, results), strict=True):
-        items.setdefault(asset, []).append(item)
     model = detector.model
     head = {
         "detector": detector.id,
@@ -116,54 +113,55 @@ def encode(
         "model": None if model is None else model.model_dump(),
         "plant": plant,
         "backfill": False,
+        "revision": 0,
     }
-    for asset, found in items.items():
-        for at in range(0, len(found), MAX_ITEMS):
-            part = found[at : at + MAX_ITEMS]
-            # The parts of a batch differ between runs; what they hold does not.
-            name = detection_id(
-                asset, detector.id, part[0]["start_us"], part[-1]["end_us"], len(part)
-            )
-            value = orjson.dumps({"asset": asset, **head, "items": part})
-            yield Encoded(name, asset, value, len(part))
+    columns = _columns(block, results)
+    evidence = _evidence(results)
+    for asset, start, end in _runs(block.assets):
+        part = {name: values[start:end] for name, values in columns.items()}
+        told = {str(at - start): evidence[at] for at in range(start, end) if at in evidence}
+        # The parts of a batch differ between runs; what they hold does not.
+        name = detection_id(
+            asset, detector.id, part["start_us"][0], part["end_us"][-1], end - start
+        )
+        value = orjson.dumps({"asset": asset, **head, **part, "evidence": told})
+        yield Encoded(name, asset, value, end - start)
 
 
-def _items(detector: str, block: WindowBlock, results: Results) -> Iterator[dict[str, Any]]:
-    evidence = [(name, values.tolist()) for name, values in results.evidence.items()]
-    columns = (
-        block.assets,
-        block.starts_us.tolist(),
-        results.score.tolist(),
-        results.threshold.tolist(),
-        results.abnormal.tolist(),
-        results.reason,
-        block.received_us.tolist(),
-    )
-    width = block.width_us
-    for index, (asset, start, score, threshold, abnormal, reason, received) in enumerate(
-        zip(*columns, strict=True)
-    ):
-        measured = score == score
-        item = {
-            "id": detection_id(asset, detector, start, start + width),
-            "start_us": start,
-            "end_us": start + width,
-            "revision": 0,
-            "verdict": _ABNORMAL if abnormal else _NORMAL if measured else _NOT_MEASURED,
-            "score": score if measured else None,
-            "threshold": threshold,
-            "reason": reason,
-            "evidence": _NOTHING,
-            "received_us": received,
-        }
-        if abnormal:
-            # Only what may wake somebody needs explaining.
-            item["evidence"] = {n: v[index] for n, v in evidence if isfinite(v[index])}
-        yield item
+def _runs(assets: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each asset whose windows stand together, in parts of at most MAX_ITEMS windows."""
+    start = 0
+    for end in range(1, len(assets) + 1):
+        if end == len(assets) or assets[end] != assets[start] or end - start == MAX_ITEMS:
+            yield assets[start], start, end
+            start = end
+
+
+def _columns(block: WindowBlock, results: Results) -> dict[str, list[Any]]:
+    # A score that is no number is written as null.
+    verdicts = np.where(np.isnan(results.score), _NOT_MEASURED, _NORMAL).astype(object)
+    verdicts[results.abnormal] = _ABNORMAL
+    return {
+        "start_us": block.starts_us.tolist(),
+        "end_us": block.ends_us.tolist(),
+        "verdict": verdicts.tolist(),
+        "score": results.score.tolist(),
+        "threshold": results.threshold.tolist(),
+        "reason": list(results.reason),
+        "received_us": block.received_us.tolist(),
+    }
+
+
+def _evidence(results: Results) -> dict[int, dict[str, float]]:
+    """What explains the abnormal windows, by their place. Only what may wake somebody needs it."""
+    found = {}
+    for at in np.flatnonzero(results.abnormal).tolist():
+        numbers = ((name, float(values[at])) for name, values in results.evidence.items())
+        found[at] = {name: number for name, number in numbers if isfinite(number)}
+    return found
 
 
 MAX_ITEMS = 500
 """Detections in one message: keeps it far below the broker's limit."""
 _ABNORMAL, _NORMAL = Verdict.ABNORMAL.value, Verdict.NORMAL.value
 _NOT_MEASURED = Verdict.NOT_MEASURED.value
-_NOTHING: dict[str, float] = {}

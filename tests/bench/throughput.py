@@ -115,7 +115,7 @@ async def _rate(line: Line) -> float:
     """By the broker's own clock, between the acknowledgements of detections."""
     acknowledged: list[tuple[int, int]] = []
     async for record in read(line.bootstrap, f"{line.prefix}.detections", until_end=True):
-        count = len(decode_json(DetectionBatch, record.value).items)
+        count = len(decode_json(DetectionBatch, record.value))
         acknowledged.append((record.timestamp_ms, count))
     acknowledged.sort()
     times = np.array([at for at, _ in acknowledged])

@@ -55,7 +55,7 @@ def batch(scores: Sequence[float | None], first: int = 0) -> DetectionBatch:
                 threshold=LIMIT,
             )
         )
-    return DetectionBatch(asset="s/a", detector="high", kind="limit", plant="p", items=tuple(items))
+    return DetectionBatch.of(items, asset="s/a", detector="high", kind="limit", plant="p")
 
 
 def story(alerts: Sequence[Alert]) -> list[tuple[str, int]]:

@@ -14,9 +14,10 @@ from contracts import errors
 from contracts.deadletters import MAX_BYTES, MAX_TEXT, dead_letter
 from contracts.durations import MAX_US, format_duration, parse_duration
 from contracts.errors import DecodeError, FieldError, MessageError, VigiaError
+from contracts.frames import FrameHeaders
 from contracts.headers import cloud_event, header_map, int_header
 from contracts.identity import activation_id, alarm_key, alert_id, asset_key, detection_id
-from contracts.messages import DetectionBatch, FrameHeaders, Status, decode_json
+from contracts.messages import DetectionBatch, Status, decode_json
 from contracts.partitions import murmur2, partition_of
 from contracts.topics import ALARMS, READINGS, TOPICS, topic_name, topic_of
 from contracts.units import UnitError, check_unit, conversion
@@ -233,8 +234,10 @@ def test_any_bytes_are_json_or_a_message_error(value: bytes) -> None:
 
 def test_json_says_which_field_is_wrong() -> None:
     raw = samples.outgoing(samples.detections()).value or b""
-    with pytest.raises(DecodeError, match=r"vigia\.detections\.v1: items\.0\.start_us"):
-        decode_json(DetectionBatch, raw.replace(b'"start_us":', b'"start_us":"x",  "y":'))
+    with pytest.raises(DecodeError, match=r"vigia\.detections\.v2: start_us\.0"):
+        decode_json(DetectionBatch, raw.replace(b'"start_us":[', b'"start_us":["x",'))
+    with pytest.raises(DecodeError, match="of one length"):
+        decode_json(DetectionBatch, raw.replace(b'"start_us":[', b'"start_us":[1,'))
     with pytest.raises(DecodeError):
         decode_json(DetectionBatch, None)
     with pytest.raises(DecodeError):

@@ -62,7 +62,7 @@ def detections(score: float | None, end_us: int = 10, asset: str = "a/1") -> Det
         score=score,
         threshold=0.5,
     )
-    return DetectionBatch(asset=asset, detector="loss", kind="imbalance", plant="p", items=(one,))
+    return DetectionBatch.of([one], asset=asset, detector="loss", kind="imbalance", plant="p")
 
 
 def alarm(phase: Phase, applied_us: int = 5, asset: str = "a/1") -> AlarmState:

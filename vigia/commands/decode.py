@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from contracts.errors import MessageError
+from contracts.frames import FrameHeaders
 from contracts.headers import header_map
 from contracts.messages import (
     AlarmState,
     Alert,
     Command,
     DetectionBatch,
-    FrameHeaders,
     Message,
     Status,
     decode_json,
@@ -72,6 +72,10 @@ def as_json(record: Record, topic: Topic) -> dict[str, Any]:
         return {**place, "error": str(error), "reason": error.reason}
     if isinstance(found, ReadingBatch):
         return {**place, **batch_json(found)}
+    if isinstance(found, DetectionBatch):
+        head = found.model_dump(mode="json", exclude={*found.COLUMNS, "evidence", "revision"})
+        items = [one.model_dump(mode="json") for one in found.items]
+        return {**place, "value": {**head, "items": items}}
     if isinstance(found, Message):
         return {**place, "value": found.model_dump(mode="json")}
     return {**place, "headers" if topic is DEAD_LETTERS else "value": found}

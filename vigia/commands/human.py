@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from contracts.deadletters import KIND as LETTER_KIND
 from contracts.errors import MessageError
+from contracts.frames import FrameHeaders
 from contracts.messages import (
     AlarmState,
     Alert,
     Command,
     Detection,
     DetectionBatch,
-    FrameHeaders,
     Message,
     Status,
 )

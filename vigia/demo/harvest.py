@@ -30,10 +30,8 @@ class Harvest:
         self.screen.on_status(status)
 
     def on_detections(self, batch: DetectionBatch, timestamp_us: int) -> None:
-        self.detections += len(batch.items)
-        self.latencies_us += [
-            timestamp_us - one.received_us for one in batch.items if one.received_us
-        ]
+        self.detections += len(batch)
+        self.latencies_us += [timestamp_us - received for received in batch.received_us if received]
         self.screen.on_detections(batch, timestamp_us)
 
     def on_alarm(self, state: AlarmState) -> None:
