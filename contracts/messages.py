@@ -134,7 +134,11 @@ class DetectionBatch(Message):
 
     @model_validator(mode="after")
     def _columns_of_one_length(self) -> Self:
-        if len({len(getattr(self, name)) for name in self.COLUMNS}) != 1:
+        count = len(self.start_us)
+        if not (
+            len(self.end_us) == len(self.verdict) == len(self.score) == count
+            and len(self.threshold) == len(self.reason) == len(self.received_us) == count
+        ):
             raise ValueError(f"expected {', '.join(self.COLUMNS)} of one length")
         return self
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
 
@@ -21,6 +23,7 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
+@lru_cache(maxsize=100_000)
 def partition_of(key: str, partitions: int) -> int:
     """The partition of `key` (an asset, whatever the message's own key is)."""
     return partition_of_bytes(key.encode(), partitions)

@@ -27,6 +27,7 @@ from faust.types import TP  # noqa: E402
 sys.argv = _argv
 
 PAUSE_S = 0.01
+GATHER_S = 0.003
 FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
 STOP_S = 6.0
@@ -75,7 +76,8 @@ class _Consumer(Consumer):
             moved = not self._ready() or any(map(is_not, before, self._assignments()))
             if not moved:
                 self._deliver(records)
-            await asyncio.sleep(0)
+            # A fetch costs as much as ten messages: a moment later there are more to share it.
+            await asyncio.sleep(GATHER_S)
 
     def _ready(self) -> bool:
         """Whether records may be read: outside a rebalance, once we know which are ours."""

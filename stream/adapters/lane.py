@@ -16,7 +16,6 @@ MAX_WAITING, MAX_WAITING_BYTES = 2_000, 16_000_000
 """How much waits for the agent at most, but for what comes with the last fetch."""
 MAX_TAKE, MAX_TAKE_BYTES = 500, 2_000_000
 """How much an agent gets at once: shares the cost of a step, and bounds how long it takes."""
-LINGER_S = 0.002
 
 
 @dataclass(slots=True)
@@ -93,12 +92,8 @@ class Lane:
         await self.agent.assigned(partitions)
         return generation
 
-    async def _step(self, before: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
+    async def _step(self, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
         generation = self._generation
-        # Faust hands over fetch by fetch: a moment later there are more to share the cost.
-        await asyncio.sleep(LINGER_S)
-        if self._generation != generation:
-            return before
         settled = await self.agent.handle(self._take())
         if before is not None:
             await before
