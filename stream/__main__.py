@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,9 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         detectors = build_detectors(plant, plant_file.parent, threads)
+        # What the libraries have made by now stays: a full collection would hold up the work for
+        # 50 ms to look at it again.
+        gc.freeze()
         asyncio.run(run(plant, detectors, bootstrap, f"stream/{name}"))
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
