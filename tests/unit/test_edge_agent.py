@@ -39,11 +39,14 @@ class MemoryLog:
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         return {}
 
-    async def write(self, batch: ReadingBatch) -> None:
+    def lane(self, asset: str) -> int:
+        return 0
+
+    async def write(self, batches: Sequence[ReadingBatch]) -> None:
         await self.open.wait()
         if self.refusal is not None:
             raise self.refusal
-        self.batches.append(batch)
+        self.batches += batches
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         await self.open.wait()
