@@ -100,7 +100,9 @@ class Agent:
             _log.warning("stopped with rows that Kafka has not acknowledged; they come again")
 
     async def _send(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            next_look = loop.time() + _GATHER_S
             now = self._clock()
             self._start(group, self._intake.take_due(now), now)
             if not self._letters_under_way and (letters := self._intake.take_letters()):
@@ -108,8 +110,9 @@ class Agent:
                 group.create_task(self._write_letters(letters))
             self._acknowledge()
             await self._until_due()
-            # One look at all assets for the messages of a moment, not one for each message.
-            await asyncio.sleep(_GATHER_S)
+            # One look for the messages of a moment, not one for each of them; but one that
+            # comes alone does not wait.
+            await asyncio.sleep(max(0.0, next_look - loop.time()))
 
     async def _until_due(self) -> None:
         if self._wake.is_set():
@@ -151,6 +154,7 @@ class Agent:
             self._intake.written(asset)
             if parcel.rows:
                 self._latency.observe((now_us - parcel.batch.position.received_us) / 1e6)
+        self._acknowledge()
         self._wake.set()
 
     async def _write_letters(self, letters: list[Letter]) -> None:

@@ -24,6 +24,7 @@ from edge.adapters.mqtt_wire import Publish, Wire, WiredClient
 
 CONNECT_S = 10
 _MESSAGES_A_TURN = 64
+_MOMENT_S, _GATHER_S = 0.001, 0.009
 _TOPICS_A_PACKET = 200
 _UNSUPPORTED_VERSION = 132
 
@@ -54,6 +55,7 @@ class Link:
         self._paused = False
         self._attached: Wire | None = None
         self._flush_soon = False
+        self._timer: asyncio.TimerHandle | None = None
         # A message and an acknowledgement that paho must see, to know that the broker lives.
         self._show_message = self._show_ack = False
         self._accepted: asyncio.Future[None] = self._loop.create_future()
@@ -130,16 +132,13 @@ class Link:
     def pause(self) -> None:
         """Does not read the socket until `resume`."""
         self._paused = True
-        if self._attached is not None:
-            self._loop.remove_reader(self._attached)
+        self._stop_reading()
 
     def resume(self) -> None:
         """Reads the socket again."""
         self._paused = False
         if self._attached is not None:
-            self._loop.add_reader(self._attached, self._readable)
-            # What was read already does not make the socket readable.
-            self._loop.call_soon(self._readable)
+            self._read_in(0.0)
 
     def close(self) -> None:
         """Says goodbye, after the acknowledgements that wait, and closes the connection."""
@@ -195,19 +194,46 @@ class Link:
         return codes
 
     def _readable(self) -> None:
-        wire = self._attached
-        if wire is not None and not self._paused and not wire.ready:
-            wire.fill()
-        for _ in range(_MESSAGES_A_TURN):
-            if wire is None or self._paused or self._attached is None:
+        """Something came after a silence. From now on the socket is looked at by the clock: that
+        is cheaper than a look for each message, and there is time to ask for more."""
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
+            self._ask()
+
+    def _ask(self) -> None:
+        """Lets the broker send what it holds back, and reads after a moment."""
+        if self._attached is not None:
+            self._attached.hurry()
+            self._read_in(_MOMENT_S)
+
+    def _read_in(self, delay_s: float) -> None:
+        self._timer = self._loop.call_later(delay_s, self._read)
+
+    def _read(self) -> None:
+        wire, heard = self._attached, 0
+        if wire is None or self._paused:
+            return
+        while heard < _MESSAGES_A_TURN and self._hear(wire):
+            heard += 1
+            if self._attached is None or self._paused:
                 return
-            if not self._hear(wire):
-                break
-        if wire is not None and (wire.ready or wire.pending()):
-            self._loop.call_soon(self._readable)
+        if heard == _MESSAGES_A_TURN:
+            self._read_in(0.0)
+        elif heard:
+            self._timer = self._loop.call_later(_GATHER_S, self._ask)
+        else:
+            self._loop.add_reader(wire, self._readable)
+
+    def _stop_reading(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
 
     def _hear(self, wire: Wire) -> bool:
         """Handles the packet at the head; False when there is none."""
+        if not wire.ready:
+            wire.fill()
         message = None if self._show_message else wire.take(self._topics, five=self._five)
         if message is not None:
             self._on_message(message)
@@ -248,8 +274,8 @@ class Link:
         self._detach()
 
     def _detach(self) -> None:
+        self._stop_reading()
         if self._attached is not None:
-            self._loop.remove_reader(self._attached)
             self._loop.remove_writer(self._attached)
             self._attached = None
 
