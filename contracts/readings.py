@@ -169,6 +169,9 @@ def _headers(batch: ReadingBatch, source: str) -> Headers:
     position = batch.position
     before, subject, after = _constant_headers(batch.asset, source)
     number, received = position.sequence, b"%d" % position.received_us
+    times = batch.times_us
+    # numpy looks for a maximum for longer than all the rest takes.
+    newest_us = times.item() if len(times) == 1 else batch.newest_us
     return [
         *before,
         ("ce_id", b"%b:%d:%b" % (subject[1], number, received)),
@@ -177,7 +180,7 @@ def _headers(batch: ReadingBatch, source: str) -> Headers:
         ("ce_wmbefore", b"%d" % position.wm_before_us),
         ("ce_wmafter", b"%d" % position.wm_after_us),
         ("ce_maxbefore", b"%d" % position.max_before_us),
-        ("ce_newest", b"%d" % batch.newest_us),
+        ("ce_newest", b"%d" % newest_us),
         ("ce_received", received),
         after,
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict, deque
@@ -115,16 +116,13 @@ class Agent:
             await asyncio.sleep(max(0.0, next_look - loop.time()))
 
     async def _until_due(self) -> None:
-        if self._wake.is_set():
-            self._wake.clear()
-            return
-        due_us = self._intake.next_due_us()
+        due_us = None if self._wake.is_set() else self._intake.next_due_us()
         wait_s = None if due_us is None else max(0.0, (due_us - self._clock()) / 1e6)
-        try:
-            async with asyncio.timeout(wait_s):
+        with contextlib.suppress(TimeoutError):
+            if wait_s is None:
                 await self._wake.wait()
-        except TimeoutError:
-            return
+            else:
+                await asyncio.wait_for(self._wake.wait(), wait_s)
         self._wake.clear()
 
     def _start(self, group: asyncio.TaskGroup, parcels: Sequence[Parcel], now_us: int) -> None:
@@ -155,7 +153,8 @@ class Agent:
             if parcel.rows:
                 self._latency.observe((now_us - parcel.batch.position.received_us) / 1e6)
         self._acknowledge()
-        self._wake.set()
+        if self._intake.next_due_us() is not None:
+            self._wake.set()
 
     async def _write_letters(self, letters: list[Letter]) -> None:
         await self._log.write_letters(letters)

@@ -25,6 +25,9 @@ from edge.adapters.mqtt_wire import Publish, Wire, WiredClient
 CONNECT_S = 10
 _MESSAGES_A_TURN = 64
 _MOMENT_S, _GATHER_S = 0.001, 0.009
+# Many at once are worth the work of a look, and may be all that the broker lets be under way
+# (Mosquitto in MQTT 3.1.1: 20) until they are acknowledged.
+_MANY, _GATHER_MANY_S = 16, 0.005
 _TOPICS_A_PACKET = 200
 _UNSUPPORTED_VERSION = 132
 
@@ -54,7 +57,7 @@ class Link:
         self._on_message = on_message
         self._paused = False
         self._attached: Wire | None = None
-        self._flush_soon = False
+        self._flush_soon = self._blocked = False
         self._timer: asyncio.TimerHandle | None = None
         # A message and an acknowledgement that paho must see, to know that the broker lives.
         self._show_message = self._show_ack = False
@@ -203,6 +206,8 @@ class Link:
     def _ask(self) -> None:
         """Lets the broker send what it holds back, and reads after a moment."""
         if self._attached is not None:
+            # In this order: the kernel answers for what was read.
+            self._attached.fill()
             self._attached.hurry()
             self._read_in(_MOMENT_S)
 
@@ -213,6 +218,7 @@ class Link:
         wire, heard = self._attached, 0
         if wire is None or self._paused:
             return
+        wire.drained = False
         while heard < _MESSAGES_A_TURN and self._hear(wire):
             heard += 1
             if self._attached is None or self._paused:
@@ -220,7 +226,8 @@ class Link:
         if heard == _MESSAGES_A_TURN:
             self._read_in(0.0)
         elif heard:
-            self._timer = self._loop.call_later(_GATHER_S, self._ask)
+            wait_s = _GATHER_S if heard < _MANY else _GATHER_MANY_S
+            self._timer = self._loop.call_later(wait_s, self._ask)
         else:
             self._loop.add_reader(wire, self._readable)
 
@@ -232,7 +239,7 @@ class Link:
 
     def _hear(self, wire: Wire) -> bool:
         """Handles the packet at the head; False when there is none."""
-        if not wire.ready:
+        if not wire.ready and not wire.drained:
             wire.fill()
         message = None if self._show_message else wire.take(self._topics, five=self._five)
         if message is not None:
@@ -254,9 +261,11 @@ class Link:
         if wire is None:
             return
         if not wire.flush():
+            self._blocked = True
             self._loop.add_writer(wire, self._flush)
-            return
-        self._loop.remove_writer(wire)
+        elif self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(wire)
         if wire.broken:
             # paho is told by its next look, and ends the connection.
             self._client.loop_read()

@@ -42,11 +42,13 @@ class Wire:
         self._at = 0
         self._lent = 0
         self._ended = False
+        self.drained = False
         self._error: OSError | None = None
         self._out = bytearray()
 
     def fill(self) -> None:
-        """Reads what came, a piece of it at most."""
+        """Reads what came, a piece of it at most; `drained` says whether that was all."""
+        self.drained = True
         try:
             chunk = self._socket.recv(_CHUNK)
         except _NOT_NOW:
@@ -56,6 +58,8 @@ class Wire:
             return
         if not chunk:
             self._ended = True
+        # TLS gives a record at a time, however much there is.
+        self.drained = len(chunk) < _CHUNK and not isinstance(self._socket, ssl.SSLSocket)
         del self._data[: self._at]
         self._at = 0
         self._data += chunk
@@ -65,10 +69,6 @@ class Wire:
         (Nagle's algorithm) waits for this word, up to 40 ms, before it sends the next."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def pending(self) -> int:
-        """Bytes that TLS has decrypted already; they do not make the socket readable."""
-        return self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
 
     @property
     def ready(self) -> bool:
