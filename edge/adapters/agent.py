@@ -122,7 +122,8 @@ class Agent:
             if wait_s is None:
                 await self._wake.wait()
             else:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
         self._wake.clear()
 
     def _start(self, group: asyncio.TaskGroup, parcels: Sequence[Parcel], now_us: int) -> None:

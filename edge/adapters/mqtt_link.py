@@ -1,8 +1,8 @@
 """One MQTT connection of paho's client on the running event loop, without a thread.
 
-paho reads and writes when the event loop says that the socket is ready. So a source that must
-not read simply does not look at the socket, and an acknowledgement is never sent from another
-thread than the one that counts it.
+All reading and writing happens on the event loop. So a source that must not read simply does
+not look at the socket, and an acknowledgement is never sent from another thread than the one
+that counts it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Link:
         """Reads the socket again."""
         self._paused = False
         if self._attached is not None:
-            self._read_in(0.0)
+            self._later(0.0, self._read)
 
     def close(self) -> None:
         """Says goodbye, after the acknowledgements that wait, and closes the connection."""
@@ -197,8 +197,8 @@ class Link:
         return codes
 
     def _readable(self) -> None:
-        """Something came after a silence. From now on the socket is looked at by the clock: that
-        is cheaper than a look for each message, and there is time to ask for more."""
+        """Something came after a silence. Until the next one the socket is read by the clock, as
+        a look for each message is dear: every ten milliseconds, all that came by then."""
         if self._attached is not None:
             self._loop.remove_reader(self._attached)
             self._ask()
@@ -209,10 +209,12 @@ class Link:
             # In this order: the kernel answers for what was read.
             self._attached.fill()
             self._attached.hurry()
-            self._read_in(_MOMENT_S)
+            self._later(_MOMENT_S, self._read)
 
-    def _read_in(self, delay_s: float) -> None:
-        self._timer = self._loop.call_later(delay_s, self._read)
+    def _later(self, delay_s: float, do: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay_s, do)
 
     def _read(self) -> None:
         wire, heard = self._attached, 0
@@ -223,11 +225,10 @@ class Link:
             heard += 1
             if self._attached is None or self._paused:
                 return
-        if heard == _MESSAGES_A_TURN:
-            self._read_in(0.0)
+        if heard == _MESSAGES_A_TURN or not wire.drained:
+            self._later(0.0, self._read)
         elif heard:
-            wait_s = _GATHER_S if heard < _MANY else _GATHER_MANY_S
-            self._timer = self._loop.call_later(wait_s, self._ask)
+            self._later(_GATHER_S if heard < _MANY else _GATHER_MANY_S, self._ask)
         else:
             self._loop.add_reader(wire, self._readable)
 

@@ -34,6 +34,7 @@ class Wire:
     """What paho takes for its socket, and the non-blocking one behind it.
 
     paho reads only packets that were lent to it, and what it sends waits for `flush`.
+    `drained` says whether the last `fill` took all that had come.
     """
 
     def __init__(self, socket: Any) -> None:
@@ -47,7 +48,7 @@ class Wire:
         self._out = bytearray()
 
     def fill(self) -> None:
-        """Reads what came, a piece of it at most; `drained` says whether that was all."""
+        """Reads what came, a piece of it at most."""
         self.drained = True
         try:
             chunk = self._socket.recv(_CHUNK)
@@ -175,7 +176,7 @@ class Wire:
                 end = here + 1 + size
                 return (here + 1, end) if end <= len(data) else None
         # No length at all: paho shall see it and end the connection.
-        return start + 1, len(data)
+        return len(data), len(data)
 
 
 class WiredClient(mqtt.Client):
