@@ -24,10 +24,10 @@ from edge.adapters.mqtt_wire import Publish, Wire, WiredClient
 
 CONNECT_S = 10
 _MESSAGES_A_TURN = 64
-_MOMENT_S, _GATHER_S = 0.001, 0.009
+_MOMENT_S, _GATHER_S = 0.001, 0.011
 # Many at once are worth the work of a look, and may be all that the broker lets be under way
 # (Mosquitto in MQTT 3.1.1: 20) until they are acknowledged.
-_MANY, _GATHER_MANY_S = 16, 0.005
+_MANY, _GATHER_MANY_S = 20, 0.005
 _TOPICS_A_PACKET = 200
 _UNSUPPORTED_VERSION = 132
 
@@ -198,7 +198,7 @@ class Link:
 
     def _readable(self) -> None:
         """Something came after a silence. Until the next one the socket is read by the clock, as
-        a look for each message is dear: every ten milliseconds, all that came by then."""
+        a look for each message is dear: every twelve milliseconds, all that came by then."""
         if self._attached is not None:
             self._loop.remove_reader(self._attached)
             self._ask()
