@@ -122,7 +122,7 @@ class Producer:
         """
         record = Outgoing(topic, key, value, list(headers), partition)
         check_size(record, self._max_message_bytes)
-        place = await self._partition(record)
+        place = self._choose(record, await self._partitions(topic))
         while True:
             async with self._turns[topic, place]:
                 connection, future = await self._append(record, place)
@@ -138,7 +138,11 @@ class Producer:
 
         A MessageTooLarge is raised before anything is sent.
         """
-        placed = [(record, await self._partition(record)) for record in records]
+        records = list(records)
+        known = {
+            topic: await self._partitions(topic) for topic in {record.topic for record in records}
+        }
+        placed = [(record, self._choose(record, known[record.topic])) for record in records]
         waiting = list(
             batches(placed, most_bytes=self._max_batch_bytes, record_limit=self._max_message_bytes)
         )
@@ -190,8 +194,8 @@ class Producer:
             except KafkaError as error:
                 await self._recover(connection, error)
 
-    async def _partition(self, record: Outgoing) -> int:
-        known = await self._partitions(record.topic)
+    def _choose(self, record: Outgoing, known: set[int]) -> int:
+        """The partition of a record, of those that its topic has."""
         if record.partition is None:
             if record.key is not None:
                 return partition_of_bytes(record.key, len(known))

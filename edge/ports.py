@@ -51,8 +51,11 @@ class ReadingLog(Protocol):
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         """Where the stream of each asset stands; an asset without any batch is left out."""
 
-    async def write(self, batch: ReadingBatch) -> None:
-        """Returns once the batch is acknowledged; sends again until it is. Raises BrokerError
+    def lane(self, asset: str) -> int:
+        """Batches of one lane share a write, and wait for each other; lanes do not."""
+
+    async def write(self, batches: Sequence[ReadingBatch]) -> None:
+        """Returns once all are acknowledged; sends again until they are. Raises BrokerError
         when that will never be."""
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from broker.status import Figures, Latency
@@ -17,6 +19,7 @@ TICK_S = 0.25
 _TICKS_A_LOOK = 4
 _KAFKA_LATE_US = 2_000_000
 _GATHER_S = 0.003
+_PARCELS_A_WRITE = 200
 _LOG_LINES = 20
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ class Agent:
         self._draining = False
         self._kafka_late = False
         self._sent_us: dict[str, int] = {}
+        self._lanes: defaultdict[int, deque[Parcel]] = defaultdict(deque)
+        self._writing: set[int] = set()
         self._letters_under_way = False
         self._latency = Latency()
 
@@ -96,40 +101,61 @@ class Agent:
             _log.warning("stopped with rows that Kafka has not acknowledged; they come again")
 
     async def _send(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            for parcel in self._intake.take_due(self._clock()):
-                self._start(group, parcel)
+            next_look = loop.time() + _GATHER_S
+            now = self._clock()
+            self._start(group, self._intake.take_due(now), now)
             if not self._letters_under_way and (letters := self._intake.take_letters()):
                 self._letters_under_way = True
                 group.create_task(self._write_letters(letters))
             self._acknowledge()
             await self._until_due()
-            # One look at all assets for the messages of a moment, not one for each message.
-            await asyncio.sleep(_GATHER_S)
+            # One look for the messages of a moment, not one for each of them; but one that
+            # comes alone does not wait.
+            await asyncio.sleep(max(0.0, next_look - loop.time()))
 
     async def _until_due(self) -> None:
-        due_us = self._intake.next_due_us()
+        due_us = None if self._wake.is_set() else self._intake.next_due_us()
         wait_s = None if due_us is None else max(0.0, (due_us - self._clock()) / 1e6)
-        try:
-            async with asyncio.timeout(wait_s):
+        with contextlib.suppress(TimeoutError):
+            if wait_s is None:
                 await self._wake.wait()
-        except TimeoutError:
-            return
+            else:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
         self._wake.clear()
 
-    def _start(self, group: asyncio.TaskGroup, parcel: Parcel) -> None:
-        self._sent_us[parcel.batch.asset] = self._clock()
-        group.create_task(self._write(parcel))
+    def _start(self, group: asyncio.TaskGroup, parcels: Sequence[Parcel], now_us: int) -> None:
+        for parcel in parcels:
+            asset = parcel.batch.asset
+            self._sent_us[asset] = now_us
+            lane = self._log.lane(asset)
+            self._lanes[lane].append(parcel)
+            if lane not in self._writing:
+                self._writing.add(lane)
+                group.create_task(self._write(lane))
 
-    async def _write(self, parcel: Parcel) -> None:
-        await self._log.write(parcel.batch)
-        asset = parcel.batch.asset
-        del self._sent_us[asset]
-        self._intake.written(asset)
-        if parcel.rows:
-            received_us = parcel.batch.position.received_us
-            self._latency.observe((self._clock() - received_us) / 1e6)
-        self._wake.set()
+    async def _write(self, lane: int) -> None:
+        """Writes what waits in a lane, and then what gathered there meanwhile."""
+        waiting = self._lanes[lane]
+        while waiting:
+            count = min(len(waiting), _PARCELS_A_WRITE)
+            parcels = [waiting.popleft() for _ in range(count)]
+            await self._log.write([parcel.batch for parcel in parcels])
+            self._written(parcels, self._clock())
+        self._writing.discard(lane)
+
+    def _written(self, parcels: Sequence[Parcel], now_us: int) -> None:
+        for parcel in parcels:
+            asset = parcel.batch.asset
+            del self._sent_us[asset]
+            self._intake.written(asset)
+            if parcel.rows:
+                self._latency.observe((now_us - parcel.batch.position.received_us) / 1e6)
+        self._acknowledge()
+        if self._intake.next_due_us() is not None:
+            self._wake.set()
 
     async def _write_letters(self, letters: list[Letter]) -> None:
         await self._log.write_letters(letters)
@@ -162,8 +188,7 @@ class Agent:
             await asyncio.sleep(TICK_S)
             ticks += 1
             now = self._clock()
-            for beat in self._intake.tick(now, attentive=self._attentive(now)):
-                self._start(group, beat)
+            self._start(group, self._intake.tick(now, attentive=self._attentive(now)), now)
             if ticks % _TICKS_A_LOOK == 0:
                 _report(self._intake.look(now))
             self._wake.set()

@@ -37,6 +37,7 @@ class KafkaLog:
         self._dead_letters = topic_name(DEAD_LETTERS, prefix)
         self._process = process
         self._partitions = 0
+        self._partition_of: dict[str, int] = {}
         self._letters = 0
 
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
@@ -56,17 +57,22 @@ class KafkaLog:
             found |= await self._places_in(partition, some)
         return found
 
-    async def write(self, batch: ReadingBatch) -> None:
-        """Returns once the batch is acknowledged."""
-        value, headers = encode(batch, source=self._process)
-        partition = self._partition(batch.asset)
-        await self._producer.send(
-            self._readings, batch.asset.encode(), value, headers, partition=partition
-        )
+    def lane(self, asset: str) -> int:
+        """The asset's partition."""
+        return self._partition(asset)
+
+    async def write(self, batches: Sequence[ReadingBatch]) -> None:
+        """Returns once all batches are acknowledged."""
+        await self._producer.send_all([self._record(batch) for batch in batches])
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         """Returns once all are acknowledged."""
         await self._producer.send_all([self._letter(letter) for letter in letters])
+
+    def _record(self, batch: ReadingBatch) -> Outgoing:
+        value, headers = encode(batch, source=self._process)
+        asset = batch.asset
+        return Outgoing(self._readings, asset.encode(), value, headers, self._partition(asset))
 
     def _letter(self, letter: Letter) -> Outgoing:
         self._letters += 1
@@ -81,7 +87,10 @@ class KafkaLog:
         return Outgoing(self._dead_letters, letter.topic.encode(), value, headers)
 
     def _partition(self, asset: str) -> int:
-        return partition_of(asset, self._partitions)
+        partition = self._partition_of.get(asset)
+        if partition is None:
+            partition = self._partition_of[asset] = partition_of(asset, self._partitions)
+        return partition
 
     async def _places_in(self, partition: int, assets: set[str]) -> dict[str, Place]:
         found: dict[str, Place] = {}

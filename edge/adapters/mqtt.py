@@ -17,6 +17,7 @@ from contracts.errors import ConfigError, SourceError
 from contracts.plant.model import Mqtt
 from edge.adapters.agent import now_us
 from edge.adapters.mqtt_link import CONNECT_S, Link, VersionRefused
+from edge.adapters.mqtt_wire import Publish, WiredClient
 from edge.adapters.secrets import read_secret
 from edge.core.intake import Incoming
 from edge.ports import Listener
@@ -98,10 +99,10 @@ class MqttSource:
         connection = self._connection
         client = self._client()
 
-        def deliver(message: mqtt.MQTTMessage) -> None:
+        def deliver(message: Publish) -> None:
             self._deliver(message, connection, listener)
 
-        link = self._link = Link(client, deliver)
+        link = self._link = Link(client, self._topics, deliver)
         try:
             five = self._protocol == mqtt.MQTTv5
             await link.open(lambda: self._connect(client), ANSWER_S if five else CONNECT_S)
@@ -132,26 +133,16 @@ class MqttSource:
             link.close()
             listener.on_connection_lost()
 
-    def _deliver(self, message: mqtt.MQTTMessage, connection: int, listener: Listener) -> None:
-        topic = message.topic
+    def _deliver(self, message: Publish, connection: int, listener: Listener) -> None:
+        topic, payload, qos, mid, retained = message
         if topic not in self._topics and self._link is not None:
             # The session is older than the plant file: the topic was wanted once.
             self._link.unsubscribe(topic)
-        listener.on_message(
-            Incoming(
-                topic,
-                bytes(message.payload),
-                message.qos,
-                message.mid,
-                connection,
-                self._clock(),
-                message.retain,
-            )
-        )
+        listener.on_message(Incoming(topic, payload, qos, mid, connection, self._clock(), retained))
 
-    def _client(self) -> mqtt.Client:
+    def _client(self) -> WiredClient:
         settings = self._settings
-        client = mqtt.Client(
+        client = WiredClient(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             clean_session=None if self._protocol == mqtt.MQTTv5 else False,

@@ -1,18 +1,17 @@
 """One MQTT connection of paho's client on the running event loop, without a thread.
 
-paho reads and writes when the event loop says that the socket is ready. So a source that must
-not read simply does not look at the socket, and an acknowledgement is never sent from another
-thread than the one that counts it.
+All reading and writing happens on the event loop. So a source that must not read simply does
+not look at the socket, and an acknowledgement is never sent from another thread than the one
+that counts it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
@@ -21,9 +20,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from contracts.errors import SourceError
+from edge.adapters.mqtt_wire import Publish, Wire, WiredClient
 
 CONNECT_S = 10
 _MESSAGES_A_TURN = 64
+_MOMENT_S, _GATHER_S = 0.001, 0.011
+# Many at once are worth the work of a look, and may be all that the broker lets be under way
+# (Mosquitto in MQTT 3.1.1: 20) until they are acknowledged.
+_MANY, _GATHER_MANY_S = 20, 0.005
 _TOPICS_A_PACKET = 200
 _UNSUPPORTED_VERSION = 132
 
@@ -39,16 +43,24 @@ class VersionRefused(SourceError):
 class Link:
     """One connection. It ends once; make another client and link for the next.
 
-    `on_message` is called on the event loop for each message.
+    `on_message` is called on the event loop for each message; those of `topics` come to it
+    without paho.
     """
 
-    def __init__(self, client: mqtt.Client, on_message: Callable[[mqtt.MQTTMessage], None]) -> None:
+    def __init__(
+        self, client: WiredClient, topics: frozenset[str], on_message: Callable[[Publish], None]
+    ) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
+        self._topics = {topic.encode(): topic for topic in topics}
+        self._five = client.protocol == mqtt.MQTTv5
         self._on_message = on_message
-        self._messages = 0
         self._paused = False
-        self._attached: Any = None
+        self._attached: Wire | None = None
+        self._flush_soon = self._blocked = False
+        self._timer: asyncio.TimerHandle | None = None
+        # A message and an acknowledgement that paho must see, to know that the broker lives.
+        self._show_message = self._show_ack = False
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._subscribed: dict[int, asyncio.Future[list[ReasonCode]]] = {}
@@ -58,7 +70,6 @@ class Link:
         client.on_disconnect = self._disconnected
         client.on_socket_close = self._socket_closed
         client.on_socket_register_write = self._want_write
-        client.on_socket_unregister_write = self._no_write
 
     async def open(self, connect: Callable[[], MQTTErrorCode], patience_s: float) -> None:
         """Connects by `connect`, which may block, and waits `patience_s` to be accepted.
@@ -69,10 +80,9 @@ class Link:
         socket = self._client.socket()
         if socket is None:
             raise SourceError("the connection was closed at once")
-        self._attached = socket
-        self._loop.add_reader(socket, self._readable)
-        if self._client.want_write():
-            self._loop.add_writer(socket, self._writable)
+        self._attached = cast(Wire, socket)
+        self._loop.add_reader(self._attached, self._readable)
+        self._write()
         await asyncio.wait(
             (self._accepted, self._lost),
             timeout=patience_s,
@@ -97,15 +107,26 @@ class Link:
     async def run(self) -> None:
         """Keeps the connection alive until it is lost, and raises SourceError then."""
         while not self._lost.done():
+            self._show_message = self._show_ack = True
             self._client.loop_misc()
             await asyncio.wait((self._lost,), timeout=1.0)
         raise SourceError(self._lost.result())
 
     def acknowledge(self, mid: int, qos: int) -> bool:
         """Acknowledges a message of this connection; False when it is lost."""
-        if self._lost.done() or self._attached is None:
+        wire = self._attached
+        if self._lost.done() or wire is None:
             return False
-        return qos == 0 or self._client.ack(mid, qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if qos == 1 and not self._show_ack:
+            wire.acknowledge(mid)
+            self._flush_later()
+            return True
+        self._show_ack = False
+        accepted = qos == 0 or self._client.ack(mid, qos) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        # At once, or a later acknowledgement would overtake it.
+        self._client.loop_write()
+        self._flush_later()
+        return accepted
 
     def unsubscribe(self, topic: str) -> None:
         """Tells the broker that a topic is no longer wanted."""
@@ -114,16 +135,13 @@ class Link:
     def pause(self) -> None:
         """Does not read the socket until `resume`."""
         self._paused = True
-        if self._attached is not None:
-            self._loop.remove_reader(self._attached)
+        self._stop_reading()
 
     def resume(self) -> None:
         """Reads the socket again."""
         self._paused = False
         if self._attached is not None:
-            self._loop.add_reader(self._attached, self._readable)
-            # What TLS has decrypted already does not make the socket readable.
-            self._loop.call_soon(self._readable)
+            self._later(0.0, self._read)
 
     def close(self) -> None:
         """Says goodbye, after the acknowledgements that wait, and closes the connection."""
@@ -179,32 +197,95 @@ class Link:
         return codes
 
     def _readable(self) -> None:
-        for _ in range(_MESSAGES_A_TURN):
-            if self._paused or self._attached is None:
-                return
-            before = self._messages
-            self._client.loop_read()
-            if self._messages == before and not _decrypted(self._attached):
-                return
-        self._loop.call_soon(self._readable)
+        """Something came after a silence. Until the next one the socket is read by the clock, as
+        a look for each message is dear: every twelve milliseconds, all that came by then."""
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
+            self._ask()
 
-    def _writable(self) -> None:
+    def _ask(self) -> None:
+        """Lets the broker send what it holds back, and reads after a moment."""
+        if self._attached is not None:
+            # In this order: the kernel answers for what was read.
+            self._attached.fill()
+            self._attached.hurry()
+            self._later(_MOMENT_S, self._read)
+
+    def _later(self, delay_s: float, do: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay_s, do)
+
+    def _read(self) -> None:
+        wire, heard = self._attached, 0
+        if wire is None or self._paused:
+            return
+        wire.drained = False
+        while heard < _MESSAGES_A_TURN and self._hear(wire):
+            heard += 1
+            if self._attached is None or self._paused:
+                return
+        if heard == _MESSAGES_A_TURN or not wire.drained:
+            self._later(0.0, self._read)
+        elif heard:
+            self._later(_GATHER_S if heard < _MANY else _GATHER_MANY_S, self._ask)
+        else:
+            self._loop.add_reader(wire, self._readable)
+
+    def _stop_reading(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._attached is not None:
+            self._loop.remove_reader(self._attached)
+
+    def _hear(self, wire: Wire) -> bool:
+        """Handles the packet at the head; False when there is none."""
+        if not wire.ready and not wire.drained:
+            wire.fill()
+        message = None if self._show_message else wire.take(self._topics, five=self._five)
+        if message is not None:
+            self._on_message(message)
+        elif wire.lend():
+            self._client.loop_read()
+        else:
+            return False
+        return True
+
+    def _write(self) -> None:
+        """Writes what paho has for the broker, and the acknowledgements that wait."""
         self._client.loop_write()
+        self._flush()
+
+    def _flush(self) -> None:
+        self._flush_soon = False
+        wire = self._attached
+        if wire is None:
+            return
+        if not wire.flush():
+            self._blocked = True
+            self._loop.add_writer(wire, self._flush)
+        elif self._blocked:
+            self._blocked = False
+            self._loop.remove_writer(wire)
+        if wire.broken:
+            # paho is told by its next look, and ends the connection.
+            self._client.loop_read()
+
+    def _flush_later(self) -> None:
+        if not self._flush_soon:
+            self._flush_soon = True
+            self._loop.call_soon(self._flush)
 
     def _want_write(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
         if self._attached is not None:
-            self._loop.add_writer(socket, self._writable)
-
-    def _no_write(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
-        if self._attached is not None:
-            self._loop.remove_writer(socket)
+            self._loop.call_soon(self._write)
 
     def _socket_closed(self, client: mqtt.Client, userdata: object, socket: Any) -> None:
         self._detach()
 
     def _detach(self) -> None:
+        self._stop_reading()
         if self._attached is not None:
-            self._loop.remove_reader(self._attached)
             self._loop.remove_writer(self._attached)
             self._attached = None
 
@@ -238,8 +319,10 @@ class Link:
             answer.set_result(codes)
 
     def _message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
-        self._messages += 1
-        self._on_message(message)
+        self._show_message = False
+        self._on_message(
+            Publish(message.topic, bytes(message.payload), message.qos, message.mid, message.retain)
+        )
 
     def _disconnected(
         self,
@@ -251,7 +334,3 @@ class Link:
     ) -> None:
         if not self._lost.done():
             self._lost.set_result(f"the connection was lost: {code}")
-
-
-def _decrypted(socket: Any) -> bool:
-    return isinstance(socket, ssl.SSLSocket) and socket.pending() > 0

@@ -34,6 +34,7 @@ class Parcel:
 
     batch: ReadingBatch
     rows: tuple[Row, ...]
+    newest_us: int
 
 
 def columns_of(group: SignalSet) -> tuple[Column, ...]:
@@ -97,10 +98,10 @@ class Outbox:
         says less.
         """
         count = min(len(self._rows), self._max_rows)
-        rows = sorted((self._rows.popleft() for _ in range(count)), key=_time)
-        left = min(map(_time, self._rows), default=watermark_us)
-        received_us = rows[-1].received_us
-        position = self._next(min(watermark_us, left), received_us)
+        rows = sorted([self._rows.popleft() for _ in range(count)], key=_time)
+        if self._rows:
+            watermark_us = min(watermark_us, min(map(_time, self._rows)))
+        position = self._next(watermark_us, rows[-1].received_us)
         batch = ReadingBatch(
             self._asset,
             position,
@@ -109,7 +110,7 @@ class Outbox:
             np.array([row.values for row in rows], np.float64),
             np.array([row.quality for row in rows], np.uint8),
         )
-        return self._send(Parcel(batch, tuple(rows)), now_us)
+        return self._send(Parcel(batch, tuple(rows), rows[-1].time_us), now_us)
 
     def heartbeat(self, time_us: int | None, watermark_us: int, now_us: int) -> Parcel:
         """A batch that says that the asset is silent, now under way: one row at `time_us`
@@ -124,7 +125,7 @@ class Outbox:
             np.full((count, width), np.nan),
             np.full((count, width), int(Quality.MISSING), np.uint8),
         )
-        return self._send(Parcel(batch, ()), now_us)
+        return self._send(Parcel(batch, (), NO_TIME if time_us is None else time_us), now_us)
 
     def written(self) -> Parcel:
         """Kafka acknowledged the batch under way: its rows are marked, the stream goes on."""
@@ -132,7 +133,7 @@ class Outbox:
         if parcel is None:
             raise ValueError(f"{self._asset}: nothing is under way")
         newest_us = self._place.newest_us if self._place else NO_TIME
-        self._place = Place(parcel.batch.position, max(newest_us, parcel.batch.newest_us))
+        self._place = Place(parcel.batch.position, max(newest_us, parcel.newest_us))
         self._under_way = None
         for row in parcel.rows:
             row.mark_written()

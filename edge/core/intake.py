@@ -141,8 +141,10 @@ class Intake:
     def written(self, asset: str) -> Parcel:
         """Kafka acknowledged the batch of this asset that was under way."""
         station = self._stations[asset]
-        self._busy[asset] = station
-        return station.written()
+        parcel = station.written()
+        if station.due_us() is not None:
+            self._busy[asset] = station
+        return parcel
 
     def tick(self, now_us: int, *, attentive: bool) -> list[Parcel]:
         """What time alone brings: heartbeats, now under way. To be called a few times a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -32,18 +33,31 @@ class MemoryLog:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
+        self.shut: set[int] = set()
         self.batches: list[ReadingBatch] = []
+        self.writes: list[int] = []
+        self.under_way: Counter[int] = Counter()
         self.letters: list[Letter] = []
         self.refusal: BrokerError | None = None
 
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         return {}
 
-    async def write(self, batch: ReadingBatch) -> None:
+    def lane(self, asset: str) -> int:
+        return int(asset[-1]) % 2 if asset[-1].isdigit() else 0
+
+    async def write(self, batches: Sequence[ReadingBatch]) -> None:
+        (lane,) = {self.lane(batch.asset) for batch in batches}
+        self.under_way[lane] += 1
+        assert self.under_way[lane] == 1, "one write of a lane at a time"
+        while lane in self.shut:
+            await asyncio.sleep(0.01)
         await self.open.wait()
+        self.under_way[lane] -= 1
+        self.writes.append(len(batches))
         if self.refusal is not None:
             raise self.refusal
-        self.batches.append(batch)
+        self.batches += batches
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         await self.open.wait()
@@ -51,13 +65,13 @@ class MemoryLog:
 
 
 class Rig:
-    """An agent of one asset with one signal, and its world."""
+    """An agent of some assets with one signal each, and its world."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, assets: dict[str, SignalSet] | None = None) -> None:
         self.broker = MemoryBroker()
         self.source = MemorySource(self.broker)
         self.log = MemoryLog()
-        self.intake = Intake({"s/a": GROUP}, {}, now_us=T0, limit=limit)
+        self.intake = Intake(assets or {"s/a": GROUP}, {}, now_us=T0, limit=limit)
         self.agent = Agent(self.intake, self.source, self.log)
 
     def publish(self, time_us: int, value: float = 1.0) -> None:
@@ -75,8 +89,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(limit: int = 1000) -> AsyncIterator[Rig]:
-    rig = Rig(limit)
+async def running(
+    limit: int = 1000, assets: dict[str, SignalSet] | None = None
+) -> AsyncIterator[Rig]:
+    rig = Rig(limit, assets)
     task = asyncio.create_task(rig.agent.run())
     try:
         yield rig
@@ -127,6 +143,39 @@ async def test_a_lost_connection_repeats_messages_and_no_rows() -> None:
         accounts = rig.agent.figures().account
         assert all(account.missing == 0 and account.held == 0 for account in accounts.values())
         assert accounts["edge.mqtt"].dropped == {"connection-lost": 10}
+
+
+def together(count: int) -> dict[str, SignalSet]:
+    """Assets that are fed by one topic."""
+    return {f"s/a{number}": GROUP for number in range(count)}
+
+
+async def test_batches_of_a_moment_are_written_together_lane_by_lane() -> None:
+    async with running(assets=together(8)) as rig:
+        rig.publish(T0)
+        await rig.until_empty()
+        assert rig.log.writes == [4, 4]
+        assert {batch.asset for batch in rig.log.batches} == set(together(8))
+
+
+async def test_a_lane_that_waits_holds_up_no_other() -> None:
+    async with running(assets=together(4)) as rig:
+        rig.log.shut.add(1)
+        for number in range(3):
+            rig.publish(T0 + number)
+            await asyncio.sleep(0.05)
+        even = [batch for batch in rig.log.batches if rig.log.lane(batch.asset) == 0]
+        assert even == rig.log.batches
+        assert len(even) == 6
+        assert len(rig.broker.sent) == 3
+        rig.log.shut.clear()
+        await rig.until_empty()
+        for asset in together(4):
+            mine = [batch for batch in rig.log.batches if batch.asset == asset]
+            assert [b.position.sequence for b in mine] == list(range(len(mine)))
+            assert [t for b in mine for t in b.times_us.tolist()] == [T0, T0 + 1, T0 + 2]
+        accounts = rig.agent.figures().account
+        assert all(account.missing == 0 and account.held == 0 for account in accounts.values())
 
 
 async def test_letters_are_written_and_acknowledged() -> None:
