@@ -60,7 +60,7 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
     name = instance or f"{socket.gethostname()}-{os.getpid()}"
     # Decoding gives the interpreter's lock away many times a message, and waits up to this long
     # to get it back from the event loop.
-    sys.setswitchinterval(0.00005)
+    sys.setswitchinterval(0.0005)
     try:
         plant = read_plant(_read(plant_file), str(plant_file))
         bootstrap = kafka or plant.kafka.bootstrap

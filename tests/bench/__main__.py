@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,7 @@ ONNX = "bare ONNX Runtime, same windows"
 
 def main() -> int:
     rounds = int(os.environ.get("BENCH_RUNS", "5"))
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        bootstrap = os.environ.get("KAFKA_BOOTSTRAP")
-        if bootstrap is None:
-            bootstrap = stack.enter_context(LocalKafka(folder / "kafka")).bootstrap
-        figures = asyncio.run(bench(bootstrap, folder, rounds))
+    figures = _on_kafka(throughput, rounds) + _on_kafka(latency, rounds)
     for one in figures:
         compared = f"   {one['ratio']:.2f} of {one['ratio_to']}" if one["ratio_to"] else ""
         print(f"{one['median']:>12,.1f} {one['unit']:<7} {one['name']}{compared}")
@@ -44,8 +39,21 @@ def main() -> int:
     return 0
 
 
-async def bench(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """All figures, each with its runs."""
+def _on_kafka(
+    measure: Callable[[str, Path, int], Coroutine[Any, Any, list[dict[str, Any]]]], rounds: int
+) -> list[dict[str, Any]]:
+    """On KAFKA_BOOTSTRAP, or on a Kafka that is new: topics of what was measured before cost the
+    next measurement."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        bootstrap = os.environ.get("KAFKA_BOOTSTRAP")
+        if bootstrap is None:
+            bootstrap = stack.enter_context(LocalKafka(folder / "kafka")).bootstrap
+        return asyncio.run(measure(bootstrap, folder, rounds))
+
+
+async def throughput(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
+    """Rows a second, each figure with its runs."""
     runs: dict[str, list[float]] = defaultdict(list)
     lines = [Throughput.prepare(bootstrap, folder, size) for size in SIZES]
     for number in range(rounds):
@@ -64,7 +72,7 @@ async def bench(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any
         for name in (model, rules):
             for other in (ONNX, reader):
                 figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
-    return figures + await latency(bootstrap, folder, rounds)
+    return figures
 
 
 def names(size: int) -> tuple[str, str, str]:

@@ -25,7 +25,7 @@ from stream.core.rules import rule
 from tests.bench.plants import assets_of, batches, write_plant
 from tests.chaos.line import Line
 
-ASSETS, ROWS, PARTITIONS, HOP_ROWS = 200, 400_000, 4, 5
+ASSETS, ROWS, PARTITIONS, HOP_ROWS = 200, 800_000, 4, 5
 WARM = 0.15
 """The share of a worker's detections that is left out: it starts within it."""
 
