@@ -1,5 +1,7 @@
 """`vigia.frames`: one encoded image a message. What it is stands in the headers, so that a frame is
-known before it is decoded."""
+known before it is decoded; they also say where it stands in its asset's stream, as those of reading
+batches do. And `vigia.evidence`: what a person is shown of a frame that made a detection abnormal.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +10,24 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, ValidationError
 
 from contracts.errors import DecodeError
-from contracts.headers import Headers, cloud_event
+from contracts.headers import NO_TIME, Headers, cloud_event
 from contracts.messages import Message
+from contracts.readings import Position
+
+MAX_FRAME_BYTES = 900_000
+"""Of one encoded image: Kafka takes 1 MB a message."""
+MAX_PIXELS = 40_000_000
+"""Of an image that is decoded at all."""
+MAX_EVIDENCE_BYTES = 60_000
 
 
-class FrameHeaders(Message):
-    """The headers of `vigia.frames` (each as `ce_<name>`): what a frame is before decoding it."""
+class OfFrame(Message):
+    """What all these headers have: each field as `ce_<name>`, the asset as the subject."""
 
     asset: str
-    camera: str
-    kind: Literal["visible", "thermal"]
     time_us: int
-    clock: Literal["rtcp", "arrival", "source"]
-    width: int = Field(gt=0, le=20_000)
-    height: int = Field(gt=0, le=20_000)
-    encoding: Literal["jpeg", "png", "tiff"]
-    sequence: int = Field(ge=0)
-    calibration: str | None = None
 
-    KIND: ClassVar[str] = "vigia.frame.v1"
+    KIND: ClassVar[str]
 
     def headers(self, *, source: str) -> Headers:
         """The message's headers."""
@@ -34,11 +35,21 @@ class FrameHeaders(Message):
         return cloud_event(
             self.KIND,
             source=source,
-            id=f"{self.asset}/{self.camera}:{self.sequence}:{self.time_us}",
+            id=self.identity,
             subject=self.asset,
-            content_type=f"image/{self.encoding}",
+            content_type=self.content_type,
             extensions={name.replace("_", ""): str(value) for name, value in fields.items()},
         )
+
+    @property
+    def identity(self) -> str:
+        """The event's id: what it is, never chance."""
+        raise NotImplementedError
+
+    @property
+    def content_type(self) -> str:
+        """What the value is."""
+        return "image/jpeg"
 
     @classmethod
     def parse(cls, headers: dict[str, bytes]) -> Self:
@@ -55,3 +66,60 @@ class FrameHeaders(Message):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise DecodeError(f"frame header {first['loc'][0]}: {first['msg']}") from error
+
+
+class FrameHeaders(OfFrame):
+    """One frame of one camera. `quality` says what the edge knows of the image: only a `good` one
+    is worth a look; with `missing` there is none, the value is empty, and the frame says that the
+    camera is silent. Frames of an asset rise in time; those that do not are not written."""
+
+    camera: str
+    kind: Literal["visible", "thermal"]
+    clock: Literal["rtcp", "arrival", "source"]
+    width: int = Field(ge=0, le=20_000)
+    height: int = Field(ge=0, le=20_000)
+    encoding: Literal["jpeg", "png", "tiff"]
+    sequence: int = Field(ge=0)
+    calibration: str | None = None
+    quality: Literal["good", "missing", "frozen", "dark"] = "good"
+    wm_before_us: int = NO_TIME
+    wm_after_us: int = NO_TIME
+    max_before_us: int = NO_TIME
+    received_us: int = 0
+
+    KIND: ClassVar[str] = "vigia.frame.v2"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.asset}/{self.camera}:{self.sequence}:{self.time_us}"
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.encoding}"
+
+    @property
+    def position(self) -> Position:
+        """Where the frame stands in its asset's stream, for the readings that come of it."""
+        return Position(
+            self.sequence,
+            self.wm_before_us,
+            self.wm_after_us,
+            self.max_before_us,
+            self.received_us,
+        )
+
+
+class EvidenceHeaders(OfFrame):
+    """A small JPEG of the frame of `time_us`, on which `detector`'s model drew where it saw what
+    (`score` against `threshold`)."""
+
+    detector: str
+    score: float
+    threshold: float
+    model: str = Field(description="SHA-256 of model.onnx")
+
+    KIND: ClassVar[str] = "vigia.evidence.v1"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.asset}/{self.detector}:{self.time_us}"

@@ -34,12 +34,16 @@ _FRAME_ROWS, _FRAME_SIGNALS = 64, 128
 
 
 class Quality(IntEnum):
-    """What the edge knows of one reading. Only GOOD and HELD are measured values."""
+    """What is known of one reading. Only GOOD and HELD are measured values: an image may also be
+    FROZEN (the same again and again) or DARK, or not carry what is to be measured."""
 
     GOOD = 0
     MISSING = 1
     HELD = 2
     OUT_OF_RANGE = 3
+    FROZEN = 4
+    DARK = 5
+    NOT_OBSERVABLE = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts import deadletters, readings
 from contracts.durations import EXPECTED, format_duration
-from contracts.frames import FrameHeaders
+from contracts.frames import EvidenceHeaders, FrameHeaders, OfFrame
 from contracts.messages import KINDS, OLD_KINDS
 from contracts.plant.model import Plant
 
@@ -28,6 +28,7 @@ def published() -> dict[str, Schema]:
     for kind, schema in (
         (readings.KIND, _readings_headers()),
         (FrameHeaders.KIND, _frame_headers()),
+        (EvidenceHeaders.KIND, _evidence_headers()),
         (deadletters.KIND, _dead_letter_headers()),
     ):
         found[f"{kind}.headers"] = _titled(f"{kind}.headers", schema)
@@ -118,13 +119,22 @@ def _dead_letter_headers() -> Schema:
 
 
 def _frame_headers() -> Schema:
-    fields = FrameHeaders.model_json_schema()["properties"]
-    own: dict[str, Schema] = {"ce_type": {"const": FrameHeaders.KIND}}
-    for name, field in fields.items():
+    own = _fields(FrameHeaders)
+    encodings = FrameHeaders.model_json_schema()["properties"]["encoding"]["enum"]
+    own["content-type"] = {"enum": [f"image/{one}" for one in encodings]}
+    return _headers(own, optional=("ce_calibration",))
+
+
+def _evidence_headers() -> Schema:
+    return _headers({**_fields(EvidenceHeaders), "content-type": {"const": "image/jpeg"}})
+
+
+def _fields(model: type[OfFrame]) -> dict[str, Schema]:
+    own: dict[str, Schema] = {"ce_type": {"const": model.KIND}}
+    for name, field in model.model_json_schema()["properties"].items():
         header = "ce_subject" if name == "asset" else f"ce_{name.replace('_', '')}"
         own[header] = _as_text(field)
-    own["content-type"] = {"enum": [f"image/{one}" for one in fields["encoding"]["enum"]]}
-    return _headers(own, optional=("ce_calibration",))
+    return own
 
 
 def _as_text(field: Schema) -> Schema:

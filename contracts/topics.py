@@ -51,6 +51,9 @@ READINGS = Topic(
     "asset",
 )
 FRAMES = Topic("frames", "asset", "the encoded image", "delete", HOUR_MS // 6, "asset")
+EVIDENCE = Topic(
+    "evidence", "asset", "a JPEG of what made a detection abnormal", "delete", 180 * DAY_MS, "asset"
+)
 DETECTIONS = Topic(
     "detections", "asset", "JSON, DetectionBatch", "delete", 7 * DAY_MS, "asset", True
 )
@@ -70,6 +73,7 @@ DEAD_LETTERS = Topic(
 TOPICS: tuple[Topic, ...] = (
     READINGS,
     FRAMES,
+    EVIDENCE,
     DETECTIONS,
     ALARMS,
     ALERTS,

@@ -7,7 +7,7 @@ import numpy as np
 from contracts import readings
 from contracts.deadletters import dead_letter
 from contracts.errors import FieldError
-from contracts.frames import FrameHeaders
+from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.identity import activation_id, alarm_key, alert_id, detection_id
 from contracts.messages import (
     Account,
@@ -37,6 +37,7 @@ from contracts.topics import (
     COMMANDS,
     DEAD_LETTERS,
     DETECTIONS,
+    EVIDENCE,
     FRAMES,
     READINGS,
     STATUS,
@@ -225,6 +226,10 @@ def frame() -> FrameHeaders:
         encoding="tiff",
         sequence=17,
         calibration="cal-2024",
+        wm_before_us=T0,
+        wm_after_us=T0 + 1,
+        max_before_us=T0 - S,
+        received_us=T0 + 70_000,
     )
 
 
@@ -277,6 +282,15 @@ def picture(prefix: str = "vigia") -> Outgoing:
     """A frame."""
     headers = frame().headers(source="edge/north")
     return Outgoing(topic_name(FRAMES, prefix), ASSET.encode(), b"II*\0", headers, partition=0)
+
+
+def evidence(prefix: str = "vigia") -> Outgoing:
+    """What was seen on a frame."""
+    told = EvidenceHeaders(
+        asset=ASSET, time_us=T0, detector="spots", score=0.75, threshold=0.5, model="ab" * 32
+    )
+    headers = told.headers(source="stream/1")
+    return Outgoing(topic_name(EVIDENCE, prefix), ASSET.encode(), b"\xff\xd8", headers, partition=0)
 
 
 def record(out: Outgoing, offset: int = 0, timestamp_us: int = T0 + 32 * S) -> Record:

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contracts.durations import format_duration
-from contracts.plant.detectors import Detector, Imbalance
+from contracts.plant.cameras import Camera, camera_columns
+from contracts.plant.detectors import Detector, Imbalance, Vision
 from contracts.plant.lines import Path
 from contracts.plant.model import Kafka, Mqtt, Rows, Signal
 from contracts.plant.raw import Element, Names, elements, names_in, text
@@ -120,8 +121,13 @@ def _watched(path: Path, detector: Any, names: Names, unsure: bool) -> Found:
             yield (*path, "assets", index), f"expected a pattern of known assets, got {pattern!r}"
     for asset, group in names.assets.items():
         if any(fnmatchcase(asset, pattern) for pattern in detector.assets):
+            camera = _parsed(Camera, names.cameras.get(asset))
             known = names.signals.get(group or "")
+            if camera is not None:
+                known = {column.signal for column in camera_columns(camera, names.detectors)}
             yield from _fits(path, detector, asset, known)
+            if isinstance(detector, Vision) and asset not in names.cameras:
+                yield path, f"expected assets with a camera, {asset} has none"
 
 
 def _fits(path: Path, detector: Any, asset: str, known: set[str] | None) -> Found:
@@ -141,10 +147,16 @@ def _alarms(document: dict[str, Any], names: Names) -> Found:
 
 
 def _secrets(document: dict[str, Any]) -> Found:
-    mqtt = _parsed(Mqtt, document.get("mqtt", {}))
-    if mqtt is None or mqtt.password is None:
+    yield from _secret(("mqtt",), _parsed(Mqtt, document.get("mqtt", {})))
+    for path, site in elements(document, "sites"):
+        for where, asset in elements(site, "assets", path):
+            yield from _secret((*where, "camera"), _parsed(Camera, asset.get("camera")))
+
+
+def _secret(path: Path, section: Mqtt | Camera | None) -> Found:
+    if section is None or section.password is None:
         return
-    if (mqtt.password.file is None) == (mqtt.password.env is None):
-        yield ("mqtt", "password"), "expected one of file and env"
-    if mqtt.username is None:
-        yield ("mqtt", "password"), "expected a username beside it"
+    if (section.password.file is None) == (section.password.env is None):
+        yield (*path, "password"), "expected one of file and env"
+    if section.username is None:
+        yield (*path, "password"), "expected a username beside it"

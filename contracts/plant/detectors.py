@@ -148,6 +148,18 @@ class Autoencoder(DetectorBase):
     factor: float = Field(default=1.0, gt=0, description="of the package's threshold")
 
 
+class Vision(DetectorBase):
+    """An image model on every frame of a camera. Its scores are readings of their own, in a signal
+    named after the detector; the window's score is the `hits`-th largest of them, so that it is
+    abnormal when that many of its frames are above the package's threshold."""
+
+    kind: Literal["vision"]
+    package: str = Field(description="folder of the model package, from the plant file's own")
+    hits: int = Field(default=1, ge=1, description="frames of a window that must be above")
+    factor: float = Field(default=1.0, gt=0, description="of the package's threshold")
+
+
 Detector = Annotated[
-    Limit | Rate | Imbalance | Pulse | Instrument | Autoencoder, Field(discriminator="kind")
+    Limit | Rate | Imbalance | Pulse | Instrument | Autoencoder | Vision,
+    Field(discriminator="kind"),
 ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.durations import Duration
 from contracts.identity import asset_key
 from contracts.messages import AlarmClass, Severity
-from contracts.plant.detectors import Detector, Id
+from contracts.plant.cameras import Camera, camera_columns
+from contracts.plant.detectors import Detector, Id, Vision
+from contracts.plant.sections import Secret, Section
+from contracts.readings import Column
 from contracts.units import check_unit
 
 Pointer = Annotated[str, StringConstraints(pattern=r"^(/([^~/]|~[01])*)*$")]
@@ -42,19 +45,6 @@ MqttTopic = Annotated[
 ]
 Unit = Annotated[str, AfterValidator(_ucum)]
 Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
-
-
-class Section(BaseModel):
-    """A mapping in the plant file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Secret(Section):
-    """Where a secret is read from when it is needed; the plant file never holds it."""
-
-    file: str | None = Field(default=None, description="path of a file that holds it")
-    env: str | None = Field(default=None, description="name of an environment variable")
 
 
 class Mqtt(Section):
@@ -145,11 +135,18 @@ class SignalSet(Section):
 
 
 class Asset(Section):
-    """A thing that is watched."""
+    """A thing that is watched: by its sensors, or by a camera."""
 
     id: Id
     name: str = ""
-    signals: Id = Field(description="the signal set that it has")
+    signals: Id | None = Field(default=None, description="the signal set that it has")
+    camera: Camera | None = Field(default=None, description="the camera that watches it")
+
+    @model_validator(mode="after")
+    def _watched_by_one(self) -> Self:
+        if (self.signals is None) == (self.camera is None):
+            raise ValueError("expected one of signals and camera")
+        return self
 
 
 class Site(Section):
@@ -158,6 +155,14 @@ class Site(Section):
     id: Id
     name: str = ""
     assets: tuple[Asset, ...] = Field(min_length=1)
+
+
+def sensor_columns(group: SignalSet) -> tuple[Column, ...]:
+    """The columns of an asset with these signals."""
+    return tuple(
+        Column(signal.id, signal.unit, "arrival" if signal.time is None else "source")
+        for signal in group.signals
+    )
 
 
 class AlarmRule(Section):
@@ -184,7 +189,7 @@ class Plant(Section):
     mqtt: Mqtt = Mqtt()
     kafka: Kafka = Kafka()
     sites: tuple[Site, ...] = Field(min_length=1)
-    signal_sets: dict[Id, SignalSet] = Field(min_length=1)
+    signal_sets: dict[Id, SignalSet] = Field(default_factory=dict)
     detectors: tuple[Detector, ...] = ()
     alarms: tuple[AlarmRule, ...] = ()
 
@@ -193,13 +198,29 @@ class Plant(Section):
         """The first 16 hexadecimal digits of the SHA-256 of what the file means."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
-    def assets(self) -> dict[str, SignalSet]:
-        """Every asset's key (`site/asset`) with its signal set, in the file's order."""
+    def assets(self) -> dict[str, Asset]:
+        """Every asset under its key (`site/asset`), in the file's order."""
+        return {asset_key(site.id, asset.id): asset for site in self.sites for asset in site.assets}
+
+    def sensed(self) -> dict[str, SignalSet]:
+        """The assets that have sensors, each with its signal set."""
         return {
-            asset_key(site.id, asset.id): self.signal_sets[asset.signals]
-            for site in self.sites
-            for asset in site.assets
+            key: self.signal_sets[asset.signals]
+            for key, asset in self.assets().items()
+            if asset.signals is not None
         }
+
+    def cameras(self) -> dict[str, Camera]:
+        """The assets that a camera watches."""
+        return {key: one.camera for key, one in self.assets().items() if one.camera is not None}
+
+    def columns(self) -> dict[str, tuple[Column, ...]]:
+        """What is measured of each asset, in the order of its reading batches."""
+        found = {key: sensor_columns(group) for key, group in self.sensed().items()}
+        for key, camera in self.cameras().items():
+            models = [one.id for one in self.detectors_of(key) if isinstance(one, Vision)]
+            found[key] = camera_columns(camera, models)
+        return {key: found[key] for key in self.assets()}
 
     def detectors_of(self, asset: str) -> tuple[Detector, ...]:
         """The detectors that look at `asset`."""

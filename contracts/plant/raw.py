@@ -33,23 +33,26 @@ def text(element: dict[str, Any], key: str) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Names:
     """What the sections call their elements: assets by key with the name of their signal set,
-    signal sets with the ids of their signals, detectors."""
+    signal sets with the ids of their signals, detectors, and the assets that have a camera."""
 
     assets: dict[str, str | None]
     signals: dict[str, set[str]]
     detectors: set[str]
+    cameras: dict[str, Any]
 
 
 def names_in(document: dict[str, Any]) -> Names:
     """The names that `document` gives, right or wrong."""
-    assets = {
-        asset_key(str(site.get("id")), str(asset.get("id"))): text(asset, "signals")
+    raw = {
+        asset_key(str(site.get("id")), str(asset.get("id"))): asset
         for path, site in elements(document, "sites")
         for _, asset in elements(site, "assets", path)
     }
+    assets = {key: text(asset, "signals") for key, asset in raw.items()}
+    cameras = {key: asset["camera"] for key, asset in raw.items() if "camera" in asset}
     signals = {
         str(path[-1]): {text(one, "id") or "" for _, one in elements(group, "signals", path)}
         for path, group in elements(document, "signal_sets")
     }
     detectors = {text(one, "id") or "" for _, one in elements(document, "detectors")}
-    return Names(assets, signals, detectors)
+    return Names(assets, signals, detectors, cameras)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from contracts.errors import ConfigError
-from contracts.plant.model import Secret
+from contracts.plant.sections import Secret
 
 
 def read_secret(secret: Secret) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from contracts.headers import NO_TIME
-from contracts.plant.model import SignalSet
 from contracts.readings import Column, Position, Quality, ReadingBatch
 from edge.core.rows import Row
 
@@ -35,14 +34,6 @@ class Parcel:
     batch: ReadingBatch
     rows: tuple[Row, ...]
     newest_us: int
-
-
-def columns_of(group: SignalSet) -> tuple[Column, ...]:
-    """The columns of an asset's batches."""
-    return tuple(
-        Column(signal.id, signal.unit, "arrival" if signal.time is None else "source")
-        for signal in group.signals
-    )
 
 
 class Outbox:

@@ -44,7 +44,7 @@ def assets_of(plant: Plant, site: str | None = None) -> dict[str, SignalSet]:
     """The assets of one site, or of all, by their keys."""
     return {
         key: group
-        for key, group in plant.assets().items()
+        for key, group in plant.sensed().items()
         if site is None or key.split("/")[0] == site
     }
 

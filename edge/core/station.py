@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contracts.headers import NO_TIME
-from contracts.plant.model import SignalSet
+from contracts.plant.model import SignalSet, sensor_columns
 from edge.core.acks import Receipt
-from edge.core.batches import Outbox, Parcel, Place, columns_of
+from edge.core.batches import Outbox, Parcel, Place
 from edge.core.health import Change, watches
 from edge.core.payload import Sample
 from edge.core.rows import RowAssembler
@@ -17,7 +17,7 @@ class Station:
     def __init__(self, asset: str, group: SignalSet, place: Place | None, now_us: int) -> None:
         self.asset = asset
         self._group = group
-        self._outbox = Outbox(asset, columns_of(group), place)
+        self._outbox = Outbox(asset, sensor_columns(group), place)
         newest_us = place.newest_us if place else NO_TIME
         watermark_us = place.position.wm_after_us if place else NO_TIME
         self.assembler = RowAssembler(group, newest_us=newest_us, watermark_us=watermark_us)

@@ -29,7 +29,7 @@ class Names:
     def of(cls, plant: Plant) -> Names:
         """The names in `plant`."""
         watched = [(asset, d.id) for asset in plant.assets() for d in plant.detectors_of(asset)]
-        signals = {(a, s.id): s.unit for a, group in plant.assets().items() for s in group.signals}
+        signals = {(a, c.signal): c.unit for a, columns in plant.columns().items() for c in columns}
         alarms = {
             (asset, rule.id): (rule.severity.value, rule.alarm_class.value)
             for asset, detector in watched

@@ -94,10 +94,10 @@ class Fleet:
 def fleets(plant: Plant, detectors: Mapping[str, Detector]) -> list[Fleet]:
     """The assets of a plant that some detector looks at, those with the same signals together."""
     looks: dict[tuple[str, ...], dict[str, tuple[Detector, ...]]] = {}
-    for asset, group in plant.assets().items():
+    for asset, columns in plant.columns().items():
         found = tuple(detectors[section.id] for section in plant.detectors_of(asset))
         if found:
-            signals = tuple(signal.id for signal in group.signals)
+            signals = tuple(column.signal for column in columns)
             looks.setdefault(signals, {})[asset] = found
     return [_fleet(signals, some) for signals, some in looks.items()]
 

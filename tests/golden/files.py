@@ -22,7 +22,8 @@ def of_today() -> dict[str, Outgoing]:
         "alert.v1": samples.outgoing(samples.alert()),
         "command.v1": samples.outgoing(samples.command()),
         "status.v1": samples.outgoing(samples.status()),
-        "frame.v1": samples.picture(),
+        "frame.v2": samples.picture(),
+        "evidence.v1": samples.evidence(),
         "dead-letter.v1": samples.letter(),
     }
 

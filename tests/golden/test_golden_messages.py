@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from contracts.errors import DecodeError
-from contracts.frames import FrameHeaders
-from contracts.headers import header_map
+from contracts.frames import EvidenceHeaders, FrameHeaders
+from contracts.headers import NO_TIME, header_map
 from contracts.messages import (
     AlarmState,
     Alert,
@@ -25,6 +25,7 @@ from contracts.readings import Position, ReadingBatch, ReadingDecoder
 from contracts.schemas import published
 from tests import samples
 from tests.golden.files import FOLDER, load, of_today
+from tests.samples import T0
 
 JSON: list[tuple[str, type[Message], Message]] = [
     ("detections.v2", DetectionBatch, samples.detections()),
@@ -95,7 +96,7 @@ def test_it_fits_the_published_schema(name: str, kind: type[Message], expected: 
     jsonschema.Draft202012Validator(schema).validate(json.loads(golden.value or b""))
 
 
-@pytest.mark.parametrize("name", ["readings.v1", "frame.v1", "dead-letter.v1"])
+@pytest.mark.parametrize("name", ["readings.v1", "frame.v2", "evidence.v1", "dead-letter.v1"])
 def test_its_headers_fit_the_published_schema(name: str) -> None:
     schema = published()[f"vigia.{name}.headers.json"]
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -127,9 +128,23 @@ def check_readings(found: ReadingBatch) -> None:
 
 
 def test_the_frame() -> None:
-    golden = load("frame.v1")
-    assert FrameHeaders.parse(header_map(golden.headers)) == samples.frame()
-    assert of_today()["frame.v1"].headers == golden.headers
+    golden = load("frame.v2")
+    found = FrameHeaders.parse(header_map(golden.headers))
+    assert found == samples.frame()
+    assert found.position == Position(17, T0, T0 + 1, T0 - 1_000_000, T0 + 70_000)
+    assert of_today()["frame.v2"].headers == golden.headers
+
+
+def test_a_frame_of_version_one_is_read() -> None:
+    found = FrameHeaders.parse(header_map(load("frame.v1").headers))
+    assert (found.camera, found.quality, found.wm_after_us) == ("cam1", "good", NO_TIME)
+
+
+def test_the_evidence() -> None:
+    golden = load("evidence.v1")
+    found = EvidenceHeaders.parse(header_map(golden.headers))
+    assert (found.detector, found.score, found.threshold) == ("spots", 0.75, 0.5)
+    assert of_today()["evidence.v1"].headers == golden.headers
 
 
 def test_the_dead_letter() -> None:

@@ -15,8 +15,12 @@ from contracts.schemas import published
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "schemas"
 
 
+OLD = {"vigia.frame.v1.headers.json"}
+"""Of versions that nobody writes any more; they stay as they were."""
+
+
 def test_every_schema_is_published() -> None:
-    assert {file.name for file in FOLDER.glob("*.json")} == published().keys()
+    assert {file.name for file in FOLDER.glob("*.json")} == published().keys() | OLD
 
 
 @pytest.mark.parametrize("name", published())

@@ -18,7 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from broker.loopback import answers, free_port
 from broker.tether import spawn, stop
 from contracts.errors import ConfigError
-from contracts.plant.model import Mqtt, Secret
+from contracts.plant.model import Mqtt
+from contracts.plant.sections import Secret
 from edge.adapters.mqtt import MqttSource
 from tests.conformance.source_kit import Ears, until
 from tests.integration.edge_world import publisher

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.headers import NO_TIME
-from contracts.plant.model import Signal, SignalSet
+from contracts.plant.model import Signal, SignalSet, sensor_columns
 from contracts.readings import Position, Quality, ReadingBatch, ReadingDecoder, encode
-from edge.core.batches import MAX_ROWS, MIN_GAP_US, Outbox, Place, columns_of
+from edge.core.batches import MAX_ROWS, MIN_GAP_US, Outbox, Place
 from edge.core.rows import Row
 
 GROUP = SignalSet(
     signals=(Signal(id="x", topic="x", unit="kPa", time="/t"), Signal(id="y", topic="y"))
 )
-COLUMNS = columns_of(GROUP)
+COLUMNS = sensor_columns(GROUP)
 
 
 def row(time_us: int, received_us: int = 0) -> Row:
@@ -74,7 +74,7 @@ def test_a_full_batch_is_due_at_once_and_says_no_more_than_it_has() -> None:
 
 def test_many_signals_make_short_batches() -> None:
     wide = SignalSet(signals=tuple(Signal(id=f"x{i}", topic="x") for i in range(1024)))
-    outbox = Outbox("s/a", columns_of(wide))
+    outbox = Outbox("s/a", sensor_columns(wide))
     outbox.put([Row(t, [1.0] * 1024, [0] * 1024) for t in range(MAX_ROWS)])
     value, _ = encode(outbox.take(0, now_us=0).batch, source="edge/x")
     assert len(value) < 1_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ConfigError
-from contracts.plant.model import Secret
+from contracts.plant.sections import Secret
 from edge.adapters.secrets import read_secret
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from contracts.errors import MessageError
-from contracts.frames import FrameHeaders
+from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.headers import header_map
 from contracts.messages import (
     AlarmState,
@@ -26,6 +26,7 @@ from contracts.topics import (
     COMMANDS,
     DEAD_LETTERS,
     DETECTIONS,
+    EVIDENCE,
     FRAMES,
     READINGS,
     STATUS,
@@ -53,6 +54,8 @@ def decode(record: Record, topic: Topic) -> Found:
     headers = header_map(record.headers)
     if topic is FRAMES:
         return FrameHeaders.parse(headers)
+    if topic is EVIDENCE:
+        return EvidenceHeaders.parse(headers)
     return {name: raw.decode(errors="replace") for name, raw in headers.items()}
 
 

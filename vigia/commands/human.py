@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from contracts.deadletters import KIND as LETTER_KIND
 from contracts.errors import MessageError
-from contracts.frames import FrameHeaders
+from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.messages import (
     AlarmState,
     Alert,
@@ -89,6 +89,9 @@ def _message(found: Message, lang: Language, names: Names) -> Iterator[str]:
             yield f"{clock_text(found.at_us)}  {found.actor}: {found.action} {found.alarm}"
         case Status():
             yield _status(found)
+        case EvidenceHeaders():
+            score = f"{number_text(found.score)} / {number_text(found.threshold)}"
+            yield f"{clock_text(found.time_us)}  {found.asset}  {found.detector}  {score}"
         case FrameHeaders():
             yield (
                 f"{clock_text(found.time_us)}  {found.asset}/{found.camera}  "
