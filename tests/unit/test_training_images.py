@@ -218,8 +218,8 @@ def test_the_belt_that_ships_is_of_samples_that_did_not_train(tmp_path: Path) ->
     assert ship_belt(DATA, tmp_path) == 32
     for path in sorted(tmp_path.rglob("*.png")):
         mine = images.BELT / path.relative_to(tmp_path)
-        same = [np.asarray(cv2.imread(str(one))) for one in (mine, path)]
-        assert np.array_equal(*same), path.name
+        now, before = (np.asarray(cv2.imread(str(one))) for one in (path, mine))
+        assert np.array_equal(now, before), path.name
         assert int(path.stem.split("_")[-2]) > 8
 
 
