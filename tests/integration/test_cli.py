@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from broker.producer import Producer
 from contracts.messages import Phase
 from contracts.record import Outgoing
+from contracts.topics import TOPICS
 from tests import samples
 from tests.conftest import RunningKafka
 from tests.samples import ASSET, T0, S
@@ -76,7 +77,7 @@ def test_topics_are_created_once(kafka: RunningKafka, plant: Path, prefix: str) 
     first = vigia("topics", "create", *options)
     assert first.exit_code == 0
     assert f"created {prefix}.readings" in first.stdout
-    assert len(first.stdout.splitlines()) == 8
+    assert len(first.stdout.splitlines()) == len(TOPICS)
     again = vigia("topics", "create", *options)
     assert again.exit_code == 0
     assert "created" not in again.stdout
