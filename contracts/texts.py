@@ -111,6 +111,16 @@ REASONS: dict[str, dict[Language, Wordings]] = {
             "distinto de su patrón normal",
         ),
     },
+    "image": {
+        "en": (
+            "looks abnormal in {above} of {frames} images: {score} (limit {threshold})",
+            "looks abnormal",
+        ),
+        "es": (
+            "aspecto anormal en {above} de {frames} imágenes: {score} (límite {threshold})",
+            "aspecto anormal",
+        ),
+    },
     "too-few-rows": {
         "en": ("not measured: too few readings",),
         "es": ("sin medir: muy pocas lecturas",),
