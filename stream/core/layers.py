@@ -71,8 +71,7 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
         start, stop = ends[:, index], ends[:, index + 1]
         fitting = fits[index, stop] - fits[index, start]
         score += np.where(2 * fitting >= cuts[stop] - cuts[start], fitting, -np.inf)
-    score -= every.interfaces * _LEAST_GAIN * len(rows)
-    best = int(np.argmax(score))
+    best = int(np.argmax(score - every.interfaces * _LEAST_GAIN * len(rows)))
     moved = np.abs(cuts[ends] - cuts[ends[best]]).max(axis=1)
     doubt = float(np.max(moved - (score[best] - score)))
     return Split(tuple(ends[best].tolist()), max(0.0, doubt))
