@@ -57,9 +57,10 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
     """The combination in which most rows fit: `rows` float64 [H] are mean grey levels, `cuts`
     intp [K] rise from 0 to H, with at most `most_edges` between.
 
-    A row fits a layer whose range it is in, and at least half of a layer's rows do. Above the topmost layer a row fits that is in the
-    range of neither this layer nor one that belongs further up: layers keep their order, so a
-    wall as cold as the water is no layer where it is above crude.
+    A row fits a layer whose range it is in, and at least half of a layer's rows do. Above the
+    topmost layer a row fits that is in the range of neither this layer nor one that belongs
+    further up: layers keep their order, so a wall as cold as the water is no layer where it is
+    above crude.
     """
     member = np.stack([inside(rows, layer) for layer in layers])
     dry = ~np.logical_or.accumulate(member, axis=0)
