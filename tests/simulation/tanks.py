@@ -185,7 +185,7 @@ def _column(
         celsius[(up >= roof[0]) & (up < roof[1])] = heat.roof
     for top, layer in zip(tops, heat.layers, strict=True):
         celsius[up < top] = layer
-    return celsius.reshape(height, fine).mean(axis=1)
+    return np.asarray(celsius.reshape(height, fine).mean(axis=1))
 
 
 def _lagged(rng: np.random.Generator, column: Floats, hard: float) -> Floats:

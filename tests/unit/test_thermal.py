@@ -251,7 +251,7 @@ def fitting(member: NDArray[np.bool_], cuts: list[int], starts: tuple[int, ...])
     ends = [*(cuts[one] for one in starts), cuts[-1]]
     spans = list(itertools.pairwise(ends))
     first = next((index for index, (a, b) in enumerate(spans) if b > a), len(member) - 1)
-    total = float((~member[: first + 1].any(axis=0))[: ends[0]].sum())
+    total = float(np.sum(~member[: first + 1, : ends[0]].any(axis=0)))
     for index, (start, stop) in enumerate(spans):
         fit = int(member[index, start:stop].sum())
         total += fit if 2 * fit >= stop - start else -np.inf
@@ -264,7 +264,7 @@ def test_split_is_the_best_of_all_combinations(seed: int) -> None:
     rows = rng.uniform(0, 255, 40).repeat(3)
     cuts = [0, *sorted(rng.choice(np.arange(1, 119), 4, replace=False).tolist()), 120]
     found = split(rows, np.array(cuts), TANK.layers)
-    member = np.stack([inside(rows, layer) for layer in TANK.layers])
+    member = np.array([inside(rows, layer) for layer in TANK.layers], bool)
     every = itertools.combinations_with_replacement(range(len(cuts)), 3)
     best = max(fitting(member, cuts, starts) for starts in every)
     assert fitting(member, cuts, found.ends[:-1]) == pytest.approx(best)
