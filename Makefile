@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := contracts broker edge stream exporters training vigia
 TEST_ARGS ?=
+# The surface images that the image model learns from; they are not part of this repository.
+PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
@@ -38,8 +40,9 @@ chaos: setup $(VENV)/.stamp-dev ## kill -9 under load against an uninterrupted r
 bench: setup $(VENV)/.stamp-dev ## speed beside the physical limits (BENCH_JSON)
 	@$(BIN)/python -m tests.bench
 
-models: $(VENV)-train/.stamp-train ## rebuild the shipped model from data that may ship (TensorFlow, in .venv-train)
+models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
 	@$(VENV)-train/bin/python -m training
+	@$(VENV)-train/bin/python -m training images $(PIPED)
 
 lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@scripts/lock
