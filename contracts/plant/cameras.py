@@ -65,7 +65,7 @@ class Camera(Section):
     """A camera, or files in its place: one of `rtsp`, `video` and `folder`."""
 
     kind: Literal["visible", "thermal"] = "visible"
-    rtsp: Annotated[str, StringConstraints(pattern=r"^rtsps?://[^/@\\s]+(/\\S*)?$")] | None = Field(
+    rtsp: Annotated[str, StringConstraints(pattern=r"^rtsps?://[^/@\s]+(/\S*)?$")] | None = Field(
         default=None, description="address, without user and password"
     )
     video: str | None = Field(default=None, description="a file, from the plant file's folder")
