@@ -1,0 +1,72 @@
+"""The size of an image from its first bytes, so that a huge one is refused before it is decoded."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from contracts.errors import DecodeError
+
+_PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
+_TIFF: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+_MOST_SEGMENTS, _MOST_TAGS = 500, 500
+_WIDTH_TAG, _HEIGHT_TAG = 256, 257
+# Start of frame: 0xC0 to 0xCF without the tables that have numbers among them.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class Head(NamedTuple):
+    """What an image file says of itself."""
+
+    format: str
+    width: int
+    height: int
+
+
+def read_head(data: bytes) -> Head:
+    """The head of a PNG, JPEG, TIFF or BMP. Raises DecodeError, never anything else."""
+    if data.startswith(_PNG):
+        head = Head("png", _number(data, 16, 4, "big"), _number(data, 20, 4, "big"))
+    elif data.startswith(_JPEG):
+        head = _jpeg(data)
+    elif data[:4] in _TIFF:
+        head = _tiff(data, _TIFF[data[:4]])
+    elif data.startswith(_BMP):
+        # A negative height means that the rows come from the top.
+        high = _number(data, 22, 4, "little")
+        head = Head("bmp", _number(data, 18, 4, "little"), min(high, 2**32 - high))
+    else:
+        raise DecodeError("no PNG, JPEG, TIFF or BMP image")
+    if not head.width or not head.height:
+        raise DecodeError(f"a {head.format} without size")
+    return head
+
+
+def _number(data: bytes, at: int, size: int, order: Literal["little", "big"]) -> int:
+    raw = data[at : at + size]
+    if len(raw) < size:
+        raise DecodeError("the image ends in its head")
+    return int.from_bytes(raw, order)
+
+
+def _jpeg(data: bytes) -> Head:
+    at = 2
+    for _ in range(_MOST_SEGMENTS):
+        while data[at + 1 : at + 2] == b"\xff":
+            at += 1
+        mark = _number(data, at, 2, "big")
+        if mark >> 8 != 0xFF:
+            break
+        if mark & 0xFF in _FRAMES:
+            return Head("jpeg", _number(data, at + 7, 2, "big"), _number(data, at + 5, 2, "big"))
+        at += 2 + _number(data, at + 2, 2, "big")
+    raise DecodeError("a JPEG without a frame")
+
+
+def _tiff(data: bytes, order: Literal["little", "big"]) -> Head:
+    at = _number(data, 4, 4, order)
+    found = {}
+    for index in range(min(_number(data, at, 2, order), _MOST_TAGS)):
+        entry = at + 2 + 12 * index
+        tag, kind = _number(data, entry, 2, order), _number(data, entry + 2, 2, order)
+        found[tag] = _number(data, entry + 8, 2 if kind == 3 else 4, order)
+    return Head("tiff", found.get(_WIDTH_TAG, 0), found.get(_HEIGHT_TAG, 0))
