@@ -18,6 +18,8 @@ from edge.core.scenes import Stillness
 from edge.ports import CameraSource, Shot, Unauthorised
 
 RETRY_S = (0.2, 2.0)
+REFUSED_S = 20.0
+"""Many cameras lock out who tries a wrong password again and again."""
 TOO_LARGE, SPOILT = "too-large", "undecodable"
 Develop = Callable[..., Picture | None]
 
@@ -78,6 +80,9 @@ class CameraEye:
                     self._stopped.wait()
                     return
                 self._lost(SourceError("the stream ended"))
+            except Unauthorised as error:
+                self._lost(error)
+                self._stopped.wait(REFUSED_S)
             except SourceError as error:
                 self._lost(error)
             if self.station.frames > before:

@@ -66,8 +66,12 @@ class CameraStation:
 
     def lost(self, loss: Loss, why: str, now_us: int) -> None:
         """The source ended or could not be opened."""
+        known = self._watch.state == loss
         self._watch.lost(loss, why)
-        self.say(why, now_us)
+        # The change of state says the first one.
+        line = self._sayings.fold(f"{self.asset}: {why}", now_us)
+        if known and line:
+            self._lines.append(line)
 
     def say(self, text: str, now_us: int) -> None:
         """Puts a line about this camera into the log, unless it is there already."""

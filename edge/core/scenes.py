@@ -25,7 +25,7 @@ _EQUAL = 0.02
 # The rows of blocks at the upper and lower edge, where clocks are written.
 _EDGE = BLOCKS // 8
 DARK_8, DARK_16 = 24, 32
-DARK_SPREAD = 3.0
+DARK_SPREAD = 8.0
 DARK_SHARE = 0.88
 
 
