@@ -71,6 +71,36 @@ REASONS: dict[str, dict[Language, Wordings]] = {
             "lecturas imposibles",
         ),
     },
+    "frozen": {
+        "en": (
+            "the picture stands still for {score%} of the time (limit {threshold%})",
+            "the picture stands still",
+        ),
+        "es": (
+            "la imagen está congelada el {score%} del tiempo (límite {threshold%})",
+            "la imagen está congelada",
+        ),
+    },
+    "dark": {
+        "en": (
+            "the picture is black for {score%} of the time (limit {threshold%})",
+            "the picture is black",
+        ),
+        "es": (
+            "la imagen está negra el {score%} del tiempo (límite {threshold%})",
+            "la imagen está negra",
+        ),
+    },
+    "not-observable": {
+        "en": (
+            "the picture does not show it for {score%} of the time (limit {threshold%})",
+            "the picture does not show it",
+        ),
+        "es": (
+            "la imagen no lo muestra el {score%} del tiempo (límite {threshold%})",
+            "la imagen no lo muestra",
+        ),
+    },
     "reconstruction": {
         "en": (
             "unlike its normal pattern: {score} (limit {threshold})",
@@ -79,6 +109,16 @@ REASONS: dict[str, dict[Language, Wordings]] = {
         "es": (
             "distinto de su patrón normal: {score} (límite {threshold})",
             "distinto de su patrón normal",
+        ),
+    },
+    "image": {
+        "en": (
+            "looks abnormal in {above} of {frames} images: {score} (limit {threshold})",
+            "looks abnormal",
+        ),
+        "es": (
+            "aspecto anormal en {above} de {frames} imágenes: {score} (límite {threshold})",
+            "aspecto anormal",
         ),
     },
     "too-few-rows": {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from contracts.durations import Duration
 from contracts.plant.detectors import Id
 from contracts.plant.sections import Secret, Section
 from contracts.readings import Column
 
+_RTSP = re.compile(r"rtsps?://[^/@\s]+(/\S*)?\Z")
 BRIGHTNESS, LEVEL, LEVEL_MM, RELIABILITY = "brightness", "level", "level-mm", "reliability"
 
 
@@ -22,6 +24,14 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+def _no_credentials(address: str) -> str:
+    # The address is not repeated: it may hold a password.
+    if _RTSP.match(address) is None:
+        raise ValueError("expected rtsp://HOST[:PORT]/PATH without user and password")
+    return address
+
+
+RtspAddress = Annotated[str, AfterValidator(_no_credentials)]
 Span = Annotated[tuple[float, float], AfterValidator(_ascending)]
 Pixels = Annotated[int, Field(gt=0, le=8192)]
 Grey = Annotated[float, Field(ge=0, le=255)]
@@ -65,9 +75,7 @@ class Camera(Section):
     """A camera, or files in its place: one of `rtsp`, `video` and `folder`."""
 
     kind: Literal["visible", "thermal"] = "visible"
-    rtsp: Annotated[str, StringConstraints(pattern=r"^rtsps?://[^/@\s]+(/\S*)?$")] | None = Field(
-        default=None, description="address, without user and password"
-    )
+    rtsp: RtspAddress | None = Field(default=None, description="address, without user and password")
     video: str | None = Field(default=None, description="a file, from the plant file's folder")
     folder: str | None = Field(
         default=None, description="a folder of images, taken in the order of their names"
@@ -78,13 +86,17 @@ class Camera(Section):
     region: tuple[Fraction, Fraction, Fraction, Fraction] | None = Field(
         default=None, description="[left, top, right, bottom] as fractions of the image"
     )
-    size: (
-        tuple[Annotated[int, Field(gt=0, le=8192)], Annotated[int, Field(gt=0, le=8192)]] | None
-    ) = Field(default=None, description="[width, height] that the region is scaled to")
+    size: tuple[Pixels, Pixels] | None = Field(
+        default=None, description="[width, height] that the region is scaled to"
+    )
     encoding: Literal["jpeg", "png"] = Field(default="jpeg", description="png keeps all 16 bits")
     quality: int = Field(default=90, ge=1, le=100, description="of the JPEG")
     idle: Duration = Field(
         default=5_000_000, gt=0, description="silence after which the edge says so"
+    )
+    late: Literal["all", "newest"] = Field(
+        default="all",
+        description="frames that wait because models are slow: look at all, or at the newest",
     )
     tank: Tank = Tank()
 
@@ -95,9 +107,7 @@ class Camera(Section):
         if self.region is not None:
             left, top, right, bottom = self.region
             if left >= right or top >= bottom:
-                raise ValueError(
-                    "region: expected [left, top, right, bottom], left < right, top < bottom"
-                )
+                raise ValueError("expected a region [left, top, right, bottom] that is not empty")
         return self
 
 

@@ -124,7 +124,7 @@ def _watched(path: Path, detector: Any, names: Names, unsure: bool) -> Found:
             camera = _parsed(Camera, names.cameras.get(asset))
             known = names.signals.get(group or "")
             if camera is not None:
-                known = {column.signal for column in camera_columns(camera, names.detectors)}
+                known = {column.signal for column in camera_columns(camera, names.visions)}
             yield from _fits(path, detector, asset, known)
             if isinstance(detector, Vision) and asset not in names.cameras:
                 yield path, f"expected assets with a camera, {asset} has none"

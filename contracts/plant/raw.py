@@ -33,11 +33,13 @@ def text(element: dict[str, Any], key: str) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Names:
     """What the sections call their elements: assets by key with the name of their signal set,
-    signal sets with the ids of their signals, detectors, and the assets that have a camera."""
+    signal sets with the ids of their signals, detectors and those of them that look at images, and
+    the assets that have a camera."""
 
     assets: dict[str, str | None]
     signals: dict[str, set[str]]
     detectors: set[str]
+    visions: set[str]
     cameras: dict[str, Any]
 
 
@@ -55,4 +57,9 @@ def names_in(document: dict[str, Any]) -> Names:
         for path, group in elements(document, "signal_sets")
     }
     detectors = {text(one, "id") or "" for _, one in elements(document, "detectors")}
-    return Names(assets, signals, detectors, cameras)
+    visions = {
+        text(one, "id") or ""
+        for _, one in elements(document, "detectors")
+        if one.get("kind") == "vision"
+    }
+    return Names(assets, signals, detectors, visions, cameras)

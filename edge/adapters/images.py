@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import DecodeError, SourceError
 from contracts.frames import MAX_FRAME_BYTES, MAX_PIXELS
+from contracts.image_heads import read_head
 from contracts.plant.cameras import Camera
 from edge.core.framing import Picture, attempts, cut, scaled, too_many_pixels
-from edge.core.image_heads import read_head
 from edge.core.scenes import View, is_dark
 
 MAX_FILE_BYTES = 100_000_000

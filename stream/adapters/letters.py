@@ -22,9 +22,11 @@ class Letters:
     used: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def letter(self, record: Record, error: MessageError) -> Outgoing:
-        """The dead letter for `record`, which is counted as dropped."""
-        self.dropped[error.reason] += 1
+    def letter(self, record: Record, error: MessageError, *, counted: bool = True) -> Outgoing:
+        """The dead letter for `record`, which is `counted` as dropped unless something else
+        comes of it too."""
+        if counted:
+            self.dropped[error.reason] += 1
         value, headers = dead_letter(
             record.value or b"",
             error,

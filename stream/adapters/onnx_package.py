@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import ModelError
 from stream.core.features import Why, extract
-from stream.core.manifest import SCORE_TOLERANCE, Manifest, read_manifest
+from stream.core.manifest import SCORE_TOLERANCE, Manifest, Package, read_manifest
 
 # From 1.29 on ONNX Runtime tells its maker of every process and model, as soon as it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -23,13 +24,18 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 MAX_MODEL_BYTES = 200_000_000
 MAX_TEXT_BYTES = 5_000_000
+MAX_GOLDEN_BYTES = 200_000_000
+"""Of the golden samples as arrays: a small file may hold much more."""
 BATCH = 64
 """Windows that go through a model at once."""
 PADDED = 16
 """The last batch is filled up to a multiple of this: a window's score is then the same to the
 last bit whatever stands beside it, which it is not for a window alone."""
 
-_ORT_ERRORS = (
+_EXTERNAL = b"\x08location"
+"""The key, after its length, under which a tensor names the file that holds it."""
+
+ORT_ERRORS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -60,7 +66,7 @@ class OnnxPackage:
             batch[: len(part)] = part
             try:
                 found = self.session.run(("score", "errors"), {"window": batch})
-            except _ORT_ERRORS as error:
+            except ORT_ERRORS as error:
                 raise ModelError(f"model {self.manifest.name}: {error}") from error
             scores[at : at + len(part)] = found[0][: len(part)]
             errors[at : at + len(part)] = found[1][: len(part)]
@@ -70,15 +76,52 @@ class OnnxPackage:
 def load_package(folder: Path, *, threads: int = 1) -> OnnxPackage:
     """The package in `folder`. Raises ModelError when a file is missing, too large or changed,
     or when a golden sample scores differently here by more than SCORE_TOLERANCE."""
-    manifest = read_manifest(_read(folder / "manifest.json", MAX_TEXT_BYTES), str(folder))
-    contents = {}
-    for name in ("model.onnx", "golden.npz"):
-        contents[name] = _read(folder / name, MAX_MODEL_BYTES)
-        if hashlib.sha256(contents[name]).hexdigest() != manifest.files[name]:
-            raise ModelError(f"{folder / name}: not the file that the manifest names (SHA-256)")
-    package = OnnxPackage(manifest, _session(contents["model.onnx"], folder, threads))
-    _check_golden(package, contents["golden.npz"], folder)
+    manifest = read_manifest(read_text(folder), str(folder))
+    model, golden = read_files(folder, manifest)
+    session = open_session(model, folder, threads, "window", ("score", "errors"))
+    package = OnnxPackage(manifest, session)
+    _check_golden(package, golden, folder)
     return package
+
+
+def read_text(folder: Path) -> bytes:
+    """The text of the manifest of the package in `folder`. Raises ModelError."""
+    return _read(folder / "manifest.json", MAX_TEXT_BYTES)
+
+
+def read_files(folder: Path, manifest: Package) -> tuple[bytes, bytes]:
+    """`model.onnx` and `golden.npz` of a package. Raises ModelError when one is missing, too large
+    or not what the manifest names."""
+    contents = []
+    for name in ("model.onnx", "golden.npz"):
+        contents.append(_read(folder / name, MAX_MODEL_BYTES))
+        if hashlib.sha256(contents[-1]).hexdigest() != manifest.files[name]:
+            raise ModelError(f"{folder / name}: not the file that the manifest names (SHA-256)")
+    return contents[0], contents[1]
+
+
+def read_golden(content: bytes, folder: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
+    """The arrays of `golden.npz` with these names. Raises ModelError."""
+    path = folder / "golden.npz"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            held = sum(one.file_size for one in archive.infolist())
+        if held > MAX_GOLDEN_BYTES:
+            raise ModelError(f"{path}: expected at most {MAX_GOLDEN_BYTES} bytes of arrays")
+        with np.load(io.BytesIO(content), allow_pickle=False) as golden:
+            return [golden[name] for name in names]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def check_scores(found: NDArray[np.float32], expected: NDArray[Any], folder: Path) -> None:
+    """Raises ModelError when a golden sample scores differently here, NaN too."""
+    worst = float(np.abs(found - expected).max())
+    if not worst <= SCORE_TOLERANCE:
+        raise ModelError(
+            f"{folder}: golden samples score differently on this machine, by up to {worst:.2g} "
+            f"(allowed {SCORE_TOLERANCE:g}); the package is refused"
+        )
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -92,7 +135,13 @@ def _read(path: Path, limit: int) -> bytes:
     return content
 
 
-def _session(model: bytes, folder: Path, threads: int) -> Any:
+def open_session(
+    model: bytes, folder: Path, threads: int, takes: str, gives: tuple[str, ...]
+) -> Any:
+    """A session of a model that takes `takes` and gives at least `gives`. Raises ModelError, also
+    for a model that keeps weights in other files: the manifest's hash would not hold for them."""
+    if _EXTERNAL in model:
+        raise ModelError(f"{folder / 'model.onnx'}: expected all data inside the file")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -101,32 +150,24 @@ def _session(model: bytes, folder: Path, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
+    except ORT_ERRORS as error:
         raise ModelError(f"{folder / 'model.onnx'}: {error}") from error
     inputs = [one.name for one in session.get_inputs()]
     outputs = [one.name for one in session.get_outputs()]
-    if inputs != ["window"] or not {"score", "errors"} <= set(outputs):
-        raise ModelError(f"{folder / 'model.onnx'}: expected window in, score and errors out")
+    if inputs != [takes] or not set(gives) <= set(outputs):
+        raise ModelError(f"{folder / 'model.onnx'}: expected {takes} in, {' and '.join(gives)} out")
     return session
 
 
 def _check_golden(package: OnnxPackage, content: bytes, folder: Path) -> None:
     manifest = package.manifest
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as golden:
-            values, expected, why = golden["values"], golden["score"], golden["why"]
-            assets = tuple(str(asset) for asset in golden["asset"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder / 'golden.npz'}: {error}") from error
+    names = ("values", "score", "why", "asset")
+    values, expected, why, asset = read_golden(content, folder, names)
+    assets = tuple(str(one) for one in asset)
     centre, spread = manifest.scaler(assets)
     found = extract(values, manifest.signals, manifest.feature_set(), centre, spread)
     scored = np.asarray(why == Why.MEASURED)
     if not scored.any() or not np.array_equal(found.why, why):
         raise ModelError(f"{folder / 'golden.npz'}: other samples are measured here than there")
     scores, _ = package.score(found.x[scored])
-    worst = float(np.abs(scores - expected[scored]).max())
-    if not worst <= SCORE_TOLERANCE:
-        raise ModelError(
-            f"{folder}: golden samples score differently on this machine, by up to {worst:.2g} "
-            f"(allowed {SCORE_TOLERANCE:g}); the package is refused"
-        )
+    check_scores(scores, expected[scored], folder)

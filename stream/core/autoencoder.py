@@ -48,8 +48,7 @@ class AutoencoderDetector(OfSection[Autoencoder]):
     @property
     def model(self) -> Model:
         """The package that scores."""
-        manifest = self.manifest
-        return Model(name=manifest.name, version=manifest.version, sha256=manifest.sha256)
+        return self.manifest.model
 
     def detect(self, block: WindowBlock) -> Results:
         manifest = self.manifest

@@ -1,24 +1,30 @@
 """The manifest of a model package: what a model needs, was fitted with and is worth.
 
-A package is a folder of three files: `model.onnx`, `manifest.json` (this) and `golden.npz`.
+A package is a folder of three files: `model.onnx`, `manifest.json` (this) and `golden.npz`. Its
+`kind` is "autoencoder" or "image".
 
-`model.onnx` takes `window` float32 [n, rows, F], the features of `features.extract`, and gives
-`score` float32 [n] and `errors` float32 [n, F], the same error feature by feature. Any n.
+An autoencoder's `model.onnx` takes `window` float32 [n, rows, F], the features of
+`features.extract`, and gives `score` float32 [n] and `errors` float32 [n, F], the same error
+feature by feature. Any n. Its `golden.npz` holds `values` float64 [m, rows, S] (raw, NaN for
+missing), `asset` [m], `why` int8 [m] (features.Why) and `score` float32 [m] as the training
+framework computed it, NaN where the window is not measured.
 
-`golden.npz` holds `values` float64 [m, rows, S] (raw, NaN for missing), `asset` [m], `why` int8 [m]
-(features.Why) and `score` float32 [m] as the training framework computed it, NaN where the
-window is not measured.
+An image model's `model.onnx` takes `image` float32 [n, height, width, 3], what `images.preprocess`
+makes of pictures, and gives `score` float32 [n] and `heat` float32 [n, rows, columns]: how abnormal
+each cell of the picture is. Any n. Its `golden.npz` holds `images` uint8 [m, height, width, 3] and
+`score` float32 [m] as the training framework computed it.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 
 from contracts.errors import ModelError
+from contracts.messages import Model
 from stream.core.features import Feature, FeatureKind, FeatureSet, Floats, PulseGuard
 
 SCORE_TOLERANCE = 1e-4
@@ -63,22 +69,13 @@ class AssetSpec(_Part):
     threshold: float = Field(gt=0)
 
 
-class Manifest(_Part):
-    """`manifest.json`. `files` maps the other files' names to their SHA-256; that of `model.onnx`
-    is the model's hash, which every detection names."""
+class Package(_Part):
+    """What every `manifest.json` has. `files` maps the other files' names to their SHA-256; that
+    of `model.onnx` is the model's hash, which every detection names."""
 
     format: Literal[1]
     name: str
     version: str
-    kind: Literal["autoencoder"]
-    signals: tuple[str, ...]
-    units: dict[str, str]
-    window: TrainedWindow
-    features: tuple[FeatureSpec, ...]
-    guard: GuardSpec | None
-    clip: tuple[float, float]
-    min_rows: int = Field(gt=0)
-    assets: dict[str, AssetSpec]
     data: dict[str, str]
     metrics: dict[str, object]
     versions: dict[str, str]
@@ -90,6 +87,25 @@ class Manifest(_Part):
     def sha256(self) -> str:
         """The model's hash."""
         return self.files["model.onnx"]
+
+    @property
+    def model(self) -> Model:
+        """The package as detections name it."""
+        return Model(name=self.name, version=self.version, sha256=self.sha256)
+
+
+class Manifest(Package):
+    """The manifest of an autoencoder."""
+
+    kind: Literal["autoencoder"]
+    signals: tuple[str, ...]
+    units: dict[str, str]
+    window: TrainedWindow
+    features: tuple[FeatureSpec, ...]
+    guard: GuardSpec | None
+    clip: tuple[float, float]
+    min_rows: int = Field(gt=0)
+    assets: dict[str, AssetSpec]
 
     def feature_set(self) -> FeatureSet:
         """The features as `features.extract` takes them."""
@@ -120,27 +136,75 @@ class Manifest(_Part):
         return places, centre, spread
 
 
-def read_manifest(text: str | bytes, name: str = "manifest.json") -> Manifest:
-    """The manifest in `text`. Raises ModelError that names the first field that is wrong, also
-    where its parts do not fit together."""
+Side = Annotated[int, Field(gt=0, le=2048)]
+Colour = tuple[float, float, float]
+
+
+class ImageManifest(Package):
+    """The manifest of an image model. `size` and `heat` are [width, height], in pixels and in
+    cells. Its input is (pixel - mean) / scale, colour by colour in `order`. A picture is abnormal
+    from a score above `threshold` on; the score is the probability that it shows a defect (task
+    `class`), or how far the picture is from normal ones (task `one-class`)."""
+
+    kind: Literal["image"]
+    task: Literal["class", "one-class"]
+    size: tuple[Side, Side]
+    heat: tuple[Side, Side]
+    order: Literal["RGB"]
+    mean: Colour
+    scale: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    threshold: float = Field(gt=0)
+
+
+_ANY: TypeAdapter[Manifest | ImageManifest] = TypeAdapter(
+    Annotated[Manifest | ImageManifest, Field(discriminator="kind")]
+)
+
+
+def read_any(text: str | bytes, name: str = "manifest.json") -> Manifest | ImageManifest:
+    """The manifest in `text`, of whatever kind. Raises ModelError that names the first field that
+    is wrong, also where its parts do not fit together."""
     try:
-        manifest = Manifest.model_validate_json(text)
-        features = manifest.feature_set()
+        manifest = _ANY.validate_json(text)
+        if isinstance(manifest, Manifest):
+            _check_features(manifest, name)
     except (ValidationError, ValueError) as error:
         raise ModelError(f"{name}: {_first(error)}") from error
+    if not {"model.onnx", "golden.npz"} <= set(manifest.files):
+        raise ModelError(f"{name}: files: expected model.onnx and golden.npz")
+    return manifest
+
+
+def read_manifest(text: str | bytes, name: str = "manifest.json") -> Manifest:
+    """The manifest of an autoencoder; see read_any. Raises ModelError for another kind."""
+    manifest = read_any(text, name)
+    if not isinstance(manifest, Manifest):
+        raise ModelError(f"{name}: kind: expected autoencoder, got {manifest.kind}")
+    return manifest
+
+
+def read_image_manifest(text: str | bytes, name: str = "manifest.json") -> ImageManifest:
+    """The manifest of an image model; see read_any. Raises ModelError for another kind."""
+    manifest = read_any(text, name)
+    if not isinstance(manifest, ImageManifest):
+        raise ModelError(f"{name}: kind: expected image, got {manifest.kind}")
+    return manifest
+
+
+def _check_features(manifest: Manifest, name: str) -> None:
+    features = manifest.feature_set()
     for asset, spec in manifest.assets.items():
         if not len(spec.centre) == len(spec.spread) == len(features.features):
             raise ModelError(f"{name}: assets.{asset}: expected one centre and spread a feature")
     used = {signal for feature in features.features for signal in feature.signals}
     if not used <= set(manifest.signals):
         raise ModelError(f"{name}: signals: expected all of {', '.join(sorted(used))}")
-    if not {"model.onnx", "golden.npz"} <= set(manifest.files):
-        raise ModelError(f"{name}: files: expected model.onnx and golden.npz")
-    return manifest
 
 
 def _first(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'manifest'}: {first['msg']}"
+    # A manifest whose kind is known is told about without it.
+    place = [str(part) for part in first["loc"] if part not in ("autoencoder", "image")]
+    return f"{'.'.join(place) or 'manifest'}: {first['msg']}"

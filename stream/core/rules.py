@@ -175,8 +175,18 @@ class PulseRule(OfSection[Pulse]):
         return Results(score, threshold, abnormal, _named(enough, "pulse", "pulse", enough))
 
 
+_FAULTS = {
+    Quality.MISSING: "missing",
+    Quality.OUT_OF_RANGE: "out-of-range",
+    Quality.FROZEN: "frozen",
+    Quality.DARK: "dark",
+    Quality.NOT_OBSERVABLE: "not-observable",
+}
+
+
 class InstrumentRule(OfSection[Instrument]):
-    """The share of rows in which a signal is missing or impossible, by the edge's codes."""
+    """The share of rows in which a signal is missing, impossible or not to be seen, by its quality
+    codes; the worst signal and its commonest fault count."""
 
     def detect(self, block: WindowBlock) -> Results:
         wanted = self.section.signals or block.signals
@@ -184,9 +194,9 @@ class InstrumentRule(OfSection[Instrument]):
         quality = block.quality[:, :, columns]
         rows = block.present.sum(axis=1)
         here = block.present[:, :, None]
-        missing = ((quality == Quality.MISSING) & here).sum(axis=1) / rows[:, None]
-        outside = ((quality == Quality.OUT_OF_RANGE) & here).sum(axis=1) / rows[:, None]
-        shares = np.maximum(missing, outside)
+        counts = [((quality == code) & here).sum(axis=1) for code in _FAULTS]
+        by_fault = np.stack(counts) / rows[:, None]
+        shares = by_fault.max(axis=0)
         worst = np.argmax(shares, axis=1)
         at = np.arange(len(block))
         enough = rows >= self.section.min_rows
@@ -194,8 +204,12 @@ class InstrumentRule(OfSection[Instrument]):
         threshold = np.full(len(block), self.section.share)
         with np.errstate(invalid="ignore"):
             abnormal = np.asarray(score >= self.section.share)
-        silent = missing[at, worst] >= outside[at, worst]
-        reason = _named(silent, "missing", "out-of-range", enough)
+        faults = list(_FAULTS.values())
+        common = np.argmax(by_fault[:, at, worst], axis=0)
+        reason = tuple(
+            faults[fault] if ok else "too-few-rows"
+            for fault, ok in zip(common.tolist(), enough.tolist(), strict=True)
+        )
         evidence = {
             signal: np.where(shares[:, index] > 0, shares[:, index], np.nan)
             for index, signal in enumerate(wanted)

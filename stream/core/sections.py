@@ -14,10 +14,11 @@ from contracts.plant.detectors import (
     Limit,
     Pulse,
     Rate,
+    Vision,
 )
 from stream.core.windows import WindowSpec
 
-S = TypeVar("S", Limit, Rate, Imbalance, Pulse, Instrument, Autoencoder)
+S = TypeVar("S", Limit, Rate, Imbalance, Pulse, Instrument, Autoencoder, Vision)
 
 
 def spec_of(section: DetectorBase) -> WindowSpec:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from broker.producer import Producer
 from contracts.messages import Phase
 from contracts.record import Outgoing
+from contracts.topics import TOPICS
 from tests import samples
 from tests.conftest import RunningKafka
 from tests.samples import ASSET, T0, S
@@ -76,7 +77,7 @@ def test_topics_are_created_once(kafka: RunningKafka, plant: Path, prefix: str) 
     first = vigia("topics", "create", *options)
     assert first.exit_code == 0
     assert f"created {prefix}.readings" in first.stdout
-    assert len(first.stdout.splitlines()) == 8
+    assert len(first.stdout.splitlines()) == len(TOPICS)
     again = vigia("topics", "create", *options)
     assert again.exit_code == 0
     assert "created" not in again.stdout
@@ -113,9 +114,12 @@ def test_every_topic_is_decoded(kafka: RunningKafka, link: tuple[str, ...], pref
         samples.outgoing(samples.status(), prefix),
         samples.letter(prefix=prefix),
         samples.picture(prefix),
+        samples.evidence(prefix),
     )
     (batch,) = tailed("detections", link)
-    assert batch["value"] == samples.detections().model_dump(mode="json")
+    (item,) = batch["value"]["items"]
+    assert item == samples.detection().model_dump(mode="json")
+    assert (batch["value"]["asset"], batch["value"]["detector"]) == ("north/line1", "theft")
     (line,) = shown("alerts", link)
     assert line.endswith("RAISED  Line 1: inlet exceeds outlet by 4.2 % (limit 2.0 %)")
     (line,) = shown("alerts", link, "--lang", "es")
@@ -127,6 +131,8 @@ def test_every_topic_is_decoded(kafka: RunningKafka, link: tuple[str, ...], pref
     assert letter["headers"]["ce_reason"] == "json"
     assert "json: expected JSON (7 bytes)" in shown("dead-letters", link)[0]
     assert tailed("frames", link)[0]["value"]["width"] == 640
+    assert tailed("evidence", link)[0]["value"]["detector"] == "spots"
+    assert "spots  0.75 / 0.5" in shown("evidence", link)[0]
 
 
 def test_what_cannot_be_decoded_is_shown_with_its_size(

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -56,10 +57,20 @@ class Prometheus:
         with log_path.open("ab") as log:
             self._process = spawn(argv, output=log, cwd=self._folder)
         limit = time.monotonic() + _START_LIMIT_S
-        while not answers(self.port):
+        while not self._ready():
             if self._process.poll() is not None or time.monotonic() > limit:
                 raise RuntimeError(f"Prometheus did not start:\n{log_path.read_text()[-2000:]}")
             time.sleep(0.05)
+
+    def _ready(self) -> bool:
+        """Whether it answers queries: for a while after its port is open it refuses them."""
+        if not answers(self.port):
+            return False
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=10):
+                return True
+        except urllib.error.URLError:
+            return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result vector of a PromQL expression: `[{"metric": …, "value": [t, "x"]}]`."""

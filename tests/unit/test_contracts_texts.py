@@ -34,6 +34,7 @@ CODES = {
     "missing",
     "out-of-range",
     "reconstruction",
+    "image",
     "too-few-rows",
     "masked",
     "",

@@ -1,0 +1,24 @@
+"""Pictures as an image model takes them: the same function trains and serves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.core.manifest import ImageManifest
+
+Pictures = NDArray[np.uint8]
+"""uint8 [n, height, width, 3], colours in the order red, green, blue."""
+
+
+def preprocess(pictures: Pictures, manifest: ImageManifest) -> NDArray[np.float32]:
+    """The input float32 [n, height, width, 3] for `pictures` that have the package's size already.
+    Raises ValueError for other shapes and types."""
+    width, height = manifest.size
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (height, width, 3):
+        raise ValueError(
+            f"expected pictures uint8 [n, {height}, {width}, 3], "
+            f"got {pictures.dtype} {list(pictures.shape)}"
+        )
+    mean, scale = np.array(manifest.mean, np.float32), np.array(manifest.scale, np.float32)
+    return np.asarray((pictures - mean) / scale, np.float32)

@@ -1,0 +1,1 @@
+"""Worlds with a known truth, for tests; what they draw from shares nothing with the product."""
