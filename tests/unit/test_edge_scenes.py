@@ -22,8 +22,8 @@ def scene(seed: int = 1) -> NDArray[np.float32]:
     """A still life with edges and texture."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 40, (15, 20, 3)).astype(np.float32)
-    image = cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC) + 120
-    image += rng.normal(0, 6, (240, 320, 1))
+    image: NDArray[Any] = cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC) + 120
+    image = image + rng.normal(0, 6, (240, 320, 1))
     for left, top in rng.integers(0, 180, (8, 2)):
         image[top : top + 40, left : left + 60] += rng.normal(0, 40)
     return np.clip(cv2.GaussianBlur(image, (0, 0), 1.2), 0, 255)
