@@ -27,7 +27,7 @@ from contracts.errors import ConfigError, SourceError
 from contracts.frames import MAX_PIXELS
 from contracts.plant.cameras import Camera
 from edge.adapters.secrets import read_secret
-from edge.core.framing import too_many_pixels
+from edge.core.framing import too_large
 from edge.ports import Unauthorised
 
 OPEN_S = 5.0
@@ -126,7 +126,8 @@ class VideoSource:
         """From the beginning. Raises SourceError."""
         if not self._file.is_file():
             raise SourceError(f"there is no video {self._file}")
-        container = _open(str(self._file), {}, None)
+        # A file may name others, as playlists do: none of them over a network.
+        container = _open(str(self._file), {"protocol_whitelist": "file"}, None)
         grey = self._camera.kind == "thermal"
         begun_s, first_s = time.monotonic(), None
         with closing(container):
@@ -190,7 +191,7 @@ def _decoded(stream: VideoStream, packet: av.Packet[Any]) -> list[av.VideoFrame]
         # A packet that was damaged on the way. Without any frame the camera is silent.
         return []
     for frame in frames:
-        if too_many_pixels(frame.width, frame.height):
+        if too_large(frame.width, frame.height):
             raise SourceError(f"images of {frame.width} x {frame.height} pixels are too large")
     return frames
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,37 @@ async def test_a_frozen_camera_is_said_misses_frames_and_thaws(
     check_frame_chain(frames)
     beat = next(one for one in frames if one.quality == "missing")
     assert (beat.width, beat.height) == (0, 0)
+
+
+async def test_frozen_and_black_images_are_known_by_their_blocks(
+    kafka: RunningKafka, prefix: str, log: CameraLog, rtsp: MakeRtsp, clip: Path, tmp_path: Path
+) -> None:
+    (still,) = moving(1)
+    black = np.zeros_like(still)
+    images = {name: list(clocked(one)) for name, one in (("frozen", still), ("dark", black))}
+    server = rtsp()
+    for name, film in images.items():
+        server.clips[name] = h264_clip(tmp_path / name, film), 15.0
+    server.clips["live"] = clip, 15.0
+    server.start()
+    cameras = {name: {"rtsp": server.url(name)} for name in ("frozen", "dark", "live")}
+    with watching(tmp_path, camera_plant(prefix, **cameras), kafka.bootstrap) as edge:
+        for name in ("frozen", "dark"):
+            found = Stopwatch(f"a {name} image is said")
+            await log.until_state(name, name)
+            found.stop()
+        await log.until_state("live", "ok")
+        assert edge.terminate() == 0
+    assert [one.quality for one in await log.images("frozen")][-1] == "frozen"
+    assert {one.quality for one in await log.images("dark")} == {"dark"}
+    assert {one.quality for one in await log.images("live")} == {"good"}
+
+
+def clocked(image: Any) -> Iterator[Any]:
+    """One image again and again, with a running clock in a corner."""
+    for number in range(60):
+        text = f"12:00:{number // 15:02d}.{number % 15:02d}"
+        yield cv2.putText(image.copy(), text, (6, 18), 0, 0.45, (255, 255, 255), 1)
 
 
 async def test_broken_packets_slow_and_fast_cameras(
