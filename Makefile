@@ -10,6 +10,8 @@ ROOMS := contracts broker edge stream exporters training vigia
 TEST_ARGS ?=
 RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+# The surface images that the image model learns from; they are not part of this repository.
+PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
@@ -40,8 +42,9 @@ chaos: setup $(VENV)/.stamp-dev ## kill -9 under load against an uninterrupted r
 bench: setup $(VENV)/.stamp-dev ## speed beside the physical limits (BENCH_JSON)
 	@$(BIN)/python -m tests.bench
 
-models: $(VENV)-train/.stamp-train ## rebuild the shipped model from data that may ship (TensorFlow, in .venv-train)
+models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
 	@$(VENV)-train/bin/python -m training
+	@$(VENV)-train/bin/python -m training images $(PIPED)
 
 lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@scripts/lock

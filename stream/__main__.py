@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,18 +20,23 @@ from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
 from contracts.plant import Plant, read_plant
-from contracts.plant.detectors import Autoencoder
-from contracts.topics import ALARMS, DETECTIONS, READINGS, topic_name
+from contracts.plant.detectors import Autoencoder, Vision
+from contracts.topics import ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
 from stream.adapters.detect_agent import DetectAgent
 from stream.adapters.faust_log import FaustLog
+from stream.adapters.frame_agent import FrameAgent
+from stream.adapters.frame_model import FrameModel, watched
+from stream.adapters.onnx_image import ImagePackage, load_image_package
 from stream.adapters.onnx_package import load_package
 from stream.core.alarms import Alarms
 from stream.core.autoencoder import AutoencoderDetector
 from stream.core.detect import Detect
 from stream.core.detectors import Detector
 from stream.core.rules import rule
-from stream.ports import Log
+from stream.core.tank_gauge import TankGauge
+from stream.core.vision import VisionRule
+from stream.ports import Agent, Log
 
 log = logging.getLogger("stream")
 
@@ -66,11 +71,12 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
-        detectors = build_detectors(plant, plant_file.parent, threads)
+        images = load_images(plant, plant_file.parent, threads)
+        detectors = build_detectors(plant, plant_file.parent, threads, images)
         # What the libraries have made by now stays: a full collection would hold up the work for
         # 50 ms to look at it again.
         gc.freeze()
-        asyncio.run(run(plant, detectors, bootstrap, f"stream/{name}"))
+        asyncio.run(run(plant, detectors, images, bootstrap, f"stream/{name}"))
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
         _end(1 if error.retriable else 2)
@@ -91,24 +97,39 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def build_detectors(plant: Plant, folder: Path, threads: int) -> Mapping[str, Detector]:
+def build_detectors(
+    plant: Plant, folder: Path, threads: int, images: Mapping[str, ImagePackage] | None = None
+) -> Mapping[str, Detector]:
     """What runs each detector of the plant file. Raises ModelError for a package that is refused,
     or that was not fitted for an asset it shall watch."""
     detectors: dict[str, Detector] = {}
+    images = load_images(plant, folder, threads) if images is None else images
     for section in plant.detectors:
         found = rule(section)
         if isinstance(section, Autoencoder):
             package = load_package(folder / section.package, threads=threads)
-            watched = [a for a in plant.assets() if section in plant.detectors_of(a)]
-            package.manifest.scaler(tuple(watched))
+            assets = [a for a in plant.assets() if section in plant.detectors_of(a)]
+            package.manifest.scaler(tuple(assets))
             found = AutoencoderDetector(section, package.manifest, package.score)
+        if isinstance(section, Vision):
+            found = VisionRule(section, images[section.package].manifest)
         assert found is not None
         detectors[section.id] = found
     return detectors
 
 
+def load_images(plant: Plant, folder: Path, threads: int) -> dict[str, ImagePackage]:
+    """The packages of the plant's vision detectors, each loaded once. Raises ModelError."""
+    names = {one.package for one in plant.detectors if isinstance(one, Vision)}
+    return {name: load_image_package(folder / name, threads=threads) for name in sorted(names)}
+
+
 async def run(
-    plant: Plant, detectors: Mapping[str, Detector], bootstrap: str, process: str
+    plant: Plant,
+    detectors: Mapping[str, Detector],
+    images: Mapping[str, ImagePackage],
+    bootstrap: str,
+    process: str,
 ) -> None:
     """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on."""
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
@@ -122,10 +143,18 @@ async def run(
     faust: Log = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
     faust.subscribe(topic_name(READINGS, prefix), detect)
     faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
+    agents: list[Agent] = [detect, alarm]
+    if plant.cameras():
+        agents.append(_frames(plant, images, producer, process))
+        faust.subscribe(topic_name(FRAMES, prefix), agents[-1])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: loop.create_task(faust.stop()))
-    status = StatusPublisher(producer, process, lambda: _figures(detect, alarm), prefix=prefix)
+
+    def figures() -> Figures:
+        return _figures(detect, alarm, agents)
+
+    status = StatusPublisher(producer, process, figures, prefix=prefix)
     saying = asyncio.create_task(status.run())
     try:
         await faust.run()
@@ -135,12 +164,24 @@ async def run(
         await producer.stop()
 
 
-def _figures(detect: DetectAgent, alarm: AlarmAgent) -> Figures:
+def _frames(
+    plant: Plant, images: Mapping[str, ImagePackage], producer: Producer, process: str
+) -> FrameAgent:
+    models = {
+        one.id: FrameModel(images[one.package], one.factor)
+        for one in plant.detectors
+        if isinstance(one, Vision)
+    }
+    return FrameAgent(watched(plant, models, TankGauge()), producer, plant.kafka, process)
+
+
+def _figures(detect: DetectAgent, alarm: AlarmAgent, agents: Sequence[Agent]) -> Figures:
     latencies = {
         "detection": detect.latency.histogram(),
         "alert": alarm.latency.histogram(),
     }
-    return Figures({**detect.accounts(), **alarm.accounts()}, latencies=latencies)
+    accounts = {name: one for agent in agents for name, one in agent.accounts().items()}
+    return Figures(accounts, latencies=latencies)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,13 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import onnx
 import tensorflow as tf
-import tf2onnx
 from keras import layers, ops
 
-from training import recipe
-from training.canonical import canonical
+from training import export, recipe
 from training.fitting import drifted
 
 F32 = npt.NDArray[np.float32]
-OPSET = 17
 
 
 def build() -> Any:
@@ -76,13 +72,4 @@ def _scored(model: Any) -> Any:
 
 def to_onnx(model: Any) -> bytes:
     """The model as ONNX: `window` float32 [n, T, F] to `score` [n] and `errors` [n, F], any n."""
-    function = _scored(model)
-    signature = function.input_signature
-    exported, _ = tf2onnx.convert.from_function(function, signature, opset=OPSET)
-    exported.graph.name = recipe.NAME
-    for value in (*exported.graph.input, *exported.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
-    exported.graph.output.sort(key=lambda value: value.name)
-    canonical(exported.graph)
-    onnx.checker.check_model(exported)
-    return bytes(exported.SerializeToString(deterministic=True))
+    return export.to_onnx(_scored(model), recipe.NAME)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.features import Why
-from stream.core.manifest import AssetSpec, FeatureSpec, GuardSpec, Manifest, TrainedWindow
+from stream.core.manifest import AssetSpec, FeatureSpec, GuardSpec, Manifest, Package, TrainedWindow
 from training import recipe
 from training.fitting import Fitted
 from training.scenarios import withdraw
@@ -115,7 +115,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
+def write(folder: Path, manifest: Package, files: dict[str, bytes]) -> None:
     """Write the package. The manifest comes last: without it a folder is no package."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

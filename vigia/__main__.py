@@ -13,6 +13,7 @@ _COMMANDS = {
     "topics": Lazy("vigia.commands.topics:topics", "Create and list the topics."),
     "tail": Lazy("vigia.commands.tail:tail", "Show the messages of a topic, decoded."),
     "alarms": Lazy("vigia.commands.alarms:alarms", "Show the present state of all alarms."),
+    "evidence": Lazy("vigia.commands.evidence:evidence", "The pictures behind camera alarms."),
     "edge": Lazy("edge.__main__:cli", "The agent at a site: MQTT in, Kafka out."),
     "stream": Lazy("stream.__main__:cli", "The workers: windows, detectors, alarms."),
     "exporters": Lazy("exporters.__main__:cli", "What the outside sees: Prometheus."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.core.manifest import ImageManifest
+from stream.core.manifest import Colour, ImageManifest
 
 Pictures = NDArray[np.uint8]
 """uint8 [n, height, width, 3], colours in the order red, green, blue."""
@@ -20,5 +20,12 @@ def preprocess(pictures: Pictures, manifest: ImageManifest) -> NDArray[np.float3
             f"expected pictures uint8 [n, {height}, {width}, 3], "
             f"got {pictures.dtype} {list(pictures.shape)}"
         )
-    mean, scale = np.array(manifest.mean, np.float32), np.array(manifest.scale, np.float32)
-    return np.asarray((pictures - mean) / scale, np.float32)
+    return normalised(pictures, manifest.mean, manifest.scale)
+
+
+def normalised(
+    pictures: Pictures, mean: float | Colour, scale: float | Colour
+) -> NDArray[np.float32]:
+    """(pixel - mean) / scale, float32, for every picture and colour."""
+    found = (pictures - np.array(mean, np.float32)) / np.array(scale, np.float32)
+    return np.asarray(found, np.float32)

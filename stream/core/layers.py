@@ -22,12 +22,12 @@ told from the slope of an interface."""
 @dataclass(frozen=True, slots=True)
 class Split:
     """`ends` [n + 1]: which of the cuts each layer begins at, from the top down, and the last one,
-    the bottom. What is above `ends[0]` is no layer. `margin` (0 to 1): how many rows fit worse for
-    each row that an interface would be moved by, in the combination that is next best; 1 is what
-    it costs where no row fits another layer."""
+    the bottom. What is above `ends[0]` is no layer. `doubt`: the rows by which an interface would
+    be moved by another combination, less those that then fit worse, where that is most; 0 where
+    each row moved is one that fits worse, as it is where no row fits another layer."""
 
     ends: tuple[int, ...]
-    margin: float
+    doubt: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,10 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
     """The combination in which most rows fit: `rows` float64 [H] are mean grey levels, `cuts`
     intp [K] rise from 0 to H, with at most `most_edges` between.
 
-    A row fits a layer whose range it is in. Above the topmost layer a row fits that is in the
-    range of neither this layer nor one that belongs further up: layers keep their order, so a
-    wall as cold as the water is no layer where it is above crude.
+    A row fits a layer whose range it is in, and at least half of a layer's rows do. Above the
+    topmost layer a row fits that is in the range of neither this layer nor one that belongs
+    further up: layers keep their order, so a wall as cold as the water is no layer where it is
+    above crude.
     """
     member = np.stack([inside(rows, layer) for layer in layers])
     dry = ~np.logical_or.accumulate(member, axis=0)
@@ -68,13 +69,13 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
     ends = every.ends
     score = empty[every.first, ends[:, 0]].astype(np.float64)
     for index in range(len(layers)):
-        score += fits[index, ends[:, index + 1]] - fits[index, ends[:, index]]
-    score -= every.interfaces * _LEAST_GAIN * len(rows)
-    best = int(np.argmax(score))
+        start, stop = ends[:, index], ends[:, index + 1]
+        fitting = fits[index, stop] - fits[index, start]
+        score += np.where(2 * fitting >= cuts[stop] - cuts[start], fitting, -np.inf)
+    best = int(np.argmax(score - every.interfaces * _LEAST_GAIN * len(rows)))
     moved = np.abs(cuts[ends] - cuts[ends[best]]).max(axis=1)
-    other = moved > 0
-    cost = (score[best] - score[other]) / moved[other]
-    return Split(tuple(ends[best].tolist()), float(min(1.0, cost.min(initial=1.0))))
+    doubt = float(np.max(moved - (score[best] - score)))
+    return Split(tuple(ends[best].tolist()), max(0.0, doubt))
 
 
 def _sums(rows: Bools) -> NDArray[np.int64]:

@@ -64,7 +64,7 @@ def profile(image: Image) -> Profile:
     """
     strips = _strips(image) * (255 / full_scale(image))
     rows = strips.mean(axis=1)
-    wide = max(1.0, _SMOOTHING * len(rows))
+    wide = smoothing(len(rows))
     reach = int(np.ceil(2 * wide))
     slope = np.gradient(_smoothed(rows, wide))
     found = _peaks(np.abs(slope), reach)
@@ -74,6 +74,11 @@ def profile(image: Image) -> Profile:
     kept = np.sort(kept[np.argsort(steep, kind="stable")[:MOST_EDGES]])
     edges = tuple(Edge(float(at[one]), float(slope[found[one]])) for one in kept)
     return Profile(rows, edges)
+
+
+def smoothing(rows: int) -> float:
+    """The standard deviation of the vertical Gaussian, in px, for an image of so many rows."""
+    return max(1.0, _SMOOTHING * rows)
 
 
 def _strips(image: Image) -> Floats:

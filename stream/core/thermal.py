@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contracts.plant.cameras import LEVEL_MM, Camera, Tank, camera_columns
 from contracts.readings import Quality
 from stream.core.layers import most_edges, split
-from stream.core.parts import Part, mean, parts, reliability
+from stream.core.parts import Part, mean, parts, reliability, saturation
 from stream.core.profile import SMALLEST, Edge, Floats, Image, full_scale, profile
 
 Codes = NDArray[np.uint8]
@@ -86,8 +86,7 @@ def analyse(image: Image, tank: Tank) -> TankReading:
     brightness = float(seen.rows.mean())
     if reason := _why_not(read):
         return _unseen(brightness, tank, reason)
-    used = [edges[end - 1] for end in sorted(set(best.ends)) if 0 < end < len(at) - 1]
-    trust = reliability(image, seen.rows, read, used, best.margin)
+    trust = reliability(image, seen.rows, read, edges, best.doubt)
     level = _height(read[0].stop if read[0].index < 0 else 0.0, len(image))
     return TankReading(
         brightness,
@@ -122,12 +121,11 @@ def _steepest(edges: tuple[Edge, ...], most: int) -> tuple[Edge, ...]:
 
 def _why_not(read: tuple[Part, ...]) -> str:
     """Why the content cannot be read, or ""."""
-    content = [part for part in read if part.index >= 0]
-    if mean([part.saturated for part in content or read], content or read) > _MAJORITY:
+    if saturation(read) > _MAJORITY:
         return "saturation"
     if mean([part.fitting for part in read], read) < _MAJORITY:
         return "noise"
-    if not content:
+    if all(part.index < 0 for part in read):
         return "no-layer"
     return "one-layer" if len(read) == 1 else ""
 

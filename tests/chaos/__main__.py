@@ -1,5 +1,5 @@
-"""`make chaos`: CHAOS_SEED, CHAOS_ROWS, CHAOS_KILLS, CHAOS_ASSETS, CHAOS_JSON; exit code 0 only
-if the run with kills decided exactly what the uninterrupted one did."""
+"""`make chaos`: CHAOS_SEED, CHAOS_ROWS, CHAOS_FRAMES, CHAOS_KILLS, CHAOS_ASSETS, CHAOS_JSON; exit
+code 0 only if the run with kills decided exactly what the uninterrupted one did."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from broker.kafka_local import LocalKafka
+from contracts.readings import ReadingBatch
 from tests.chaos.line import Line, equal, open_windows, outcome, same_alarms
+from tests.chaos.tanks import DETECTORS as SEEN
+from tests.chaos.tanks import FrameMessage, Tanks
 from tests.chaos.world import DETECTORS, batches, count_windows, write_plant
 
 PARTITIONS = 4
@@ -31,6 +35,7 @@ class Settings:
 
     seed: int = 1
     rows: int = 500_000
+    frames: int = 10_000
     kills: int = 8
     assets: int = 200
 
@@ -42,6 +47,7 @@ class Settings:
         return cls(
             number("SEED", cls.seed),
             number("ROWS", cls.rows),
+            number("FRAMES", cls.frames),
             number("KILLS", cls.kills),
             number("ASSETS", cls.assets),
         )
@@ -66,12 +72,15 @@ async def chaos(settings: Settings, bootstrap: str, folder: Path) -> dict[str, A
     """Both runs and what came of them."""
     began = time.monotonic()
     assets = [f"chaos/a{number:03d}" for number in range(settings.assets)]
-    log = batches(settings.seed, assets, settings.rows)
-    expected = len(count_windows(log)) * len(DETECTORS)
+    tanks = [f"chaos/t{number:02d}" for number in range(10 if settings.frames else 0)]
+    rows = batches(settings.seed, assets, settings.rows)
+    frames = Tanks(settings.seed, tanks).frames(settings.frames)
+    log = mixed(settings.seed, rows, frames)
+    expected = len(count_windows(rows)) * len(DETECTORS) + len(count_windows(frames)) * len(SEEN)
     lines = []
     for kind in ("calm", "chaos"):
         prefix = f"{kind}{settings.seed}x{os.getpid()}"
-        plant = write_plant(folder, assets, prefix, PARTITIONS)
+        plant = write_plant(folder, assets, prefix, PARTITIONS, tanks)
         line = Line(bootstrap, prefix, PARTITIONS, plant, log)
         await line.create()
         lines.append(line)
@@ -79,6 +88,17 @@ async def chaos(settings: Settings, bootstrap: str, folder: Path) -> dict[str, A
     await run_calm(calm)
     kills = await run_wild(wild, settings)
     return await compare(calm, wild, expected, settings, kills, time.monotonic() - began)
+
+
+def mixed(
+    seed: int, rows: Sequence[ReadingBatch], frames: Sequence[FrameMessage]
+) -> list[ReadingBatch | FrameMessage]:
+    """Both, each in its order."""
+    r = np.random.default_rng([seed, 55])
+    turns = np.repeat([0, 1], [len(rows), len(frames)])
+    r.shuffle(turns)
+    left, right = iter(rows), iter(frames)
+    return [next(right) if turn else next(left) for turn in turns.tolist()]
 
 
 async def run_calm(line: Line) -> None:
@@ -119,7 +139,7 @@ async def _burst(line: Line, rows: int) -> None:
             line.check()
             await asyncio.sleep(0.2)
         await line.publish(line.written + rows)
-        if await line.lag("readings") and _busy(line):
+        if await line.lag("readings", "frames") and _busy(line):
             return
         if line.next_batch >= len(line.log):
             raise SystemExit("the input ended before this kill: ask for more rows or fewer kills")
@@ -136,7 +156,7 @@ def _statuses(line: Line, name: str) -> list[Any]:
 
 async def _kill(line: Line, r: np.random.Generator) -> dict[str, int]:
     name = str(r.choice(_busy(line)))
-    held, lag = open_windows(_statuses(line, name)), await line.lag("readings")
+    held, lag = open_windows(_statuses(line, name)), await line.lag("readings", "frames")
     line.kill(name)
     line.start(name)
     print(f"killed {name} at row {line.written}: lag {lag}, open windows {held}", file=sys.stderr)
@@ -166,6 +186,7 @@ async def compare(
     return {
         "seed": settings.seed,
         "rows": settings.rows,
+        "frames": settings.frames,
         "kills": kills,
         "windows_expected": expected,
         "windows_effective": len(found.detections),

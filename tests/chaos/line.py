@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,10 @@ from contracts.messages import AlarmState, Alert, Detection, DetectionBatch, Sta
 from contracts.partitions import partition_of
 from contracts.readings import ReadingBatch, encode
 from contracts.record import Outgoing
-from contracts.topics import READINGS, TOPICS, topic_name
+from contracts.topics import FRAMES, READINGS, TOPICS, topic_name
+from tests.chaos.tanks import FrameMessage
+
+STUCK_S = 60.0
 
 
 @dataclass
@@ -31,10 +35,9 @@ class Line:
     prefix: str
     partitions: int
     plant: Path
-    log: list[ReadingBatch]
+    log: Sequence[ReadingBatch | FrameMessage]
     written: int = 0
     next_batch: int = 0
-    rows_before: dict[int, list[int]] = field(default_factory=dict)
     statuses: dict[str, Status] = field(default_factory=dict)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     started: int = 0
@@ -47,29 +50,27 @@ class Line:
         """Writes the log up to `to_row`, at most `ahead_rows` rows ahead of what is committed."""
         producer = Producer(self.bootstrap, client_id="chaos-input")
         await producer.start()
-        topic = topic_name(READINGS, self.prefix)
         while self.written < to_row and self.next_batch < len(self.log):
             part = self.log[self.next_batch : self.next_batch + 50]
-            await producer.send_all([self._outgoing(topic, batch) for batch in part])
+            await producer.send_all([self._outgoing(batch) for batch in part])
             self.written += sum(len(batch.times_us) for batch in part)
             self.next_batch += len(part)
-            while (
-                ahead_rows is not None and self.written - await self.committed_rows() > ahead_rows
-            ):
+            while ahead_rows is not None and await self.uncommitted_rows() > ahead_rows:
                 self.check()
                 await asyncio.sleep(0.1)
         await producer.stop()
 
-    def _outgoing(self, topic: str, batch: ReadingBatch) -> Outgoing:
-        partition = partition_of(batch.asset, self.partitions)
-        counts = self.rows_before.setdefault(partition, [0])
-        counts.append(counts[-1] + len(batch.times_us))
+    def _outgoing(self, batch: ReadingBatch | FrameMessage) -> Outgoing:
+        partition, key = partition_of(batch.asset, self.partitions), batch.asset.encode()
+        if isinstance(batch, FrameMessage):
+            topic = topic_name(FRAMES, self.prefix)
+            return Outgoing(topic, key, batch.value, batch.headers, partition)
         value, headers = encode(batch, source="edge/chaos")
-        return Outgoing(topic, batch.asset.encode(), value, headers, partition)
+        return Outgoing(topic_name(READINGS, self.prefix), key, value, headers, partition)
 
-    async def committed_rows(self) -> int:
-        lags = await group_lag(self.bootstrap, f"{self.prefix}-stream", [f"{self.prefix}.readings"])
-        return sum(self.rows_before.get(p.partition, [0])[p.committed or 0] for p in lags)
+    async def uncommitted_rows(self) -> float:
+        """About how many rows are written and not committed."""
+        return await self.lag("readings", "frames") * self.written / max(self.next_batch, 1)
 
     async def lag(self, *topics: str) -> int:
         names = [f"{self.prefix}.{name}" for name in topics]
@@ -116,7 +117,12 @@ class Line:
 
     async def drained(self) -> None:
         """Returns once everything is read, decided and committed."""
-        while await self.lag("readings", "detections"):
+        least, since = None, time.monotonic()
+        while lag := await self.lag("frames", "readings", "detections"):
+            if least is None or lag < least:
+                least, since = lag, time.monotonic()
+            if time.monotonic() - since > STUCK_S:
+                raise SystemExit(f"{self.prefix}: {lag} messages are left, and get no fewer")
             self.check()
             await asyncio.sleep(0.5)
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ signal_sets:
 detectors:
   - id: balance
     kind: imbalance
+    assets: ["chaos/a*"]
     window: {{width: 3s, hop: 500ms, lateness: 300ms}}
     inlet: flow1
     outlet: flow2
@@ -48,21 +51,41 @@ detectors:
     baseline: {{{baseline}}}
   - id: pressure
     kind: limit
+    assets: ["chaos/a*"]
     window: {{width: 3s, hop: 500ms, lateness: 300ms}}
     signal: pre1
     high: 0.31
   - id: model
     kind: autoencoder
+    assets: ["chaos/a*"]
     window: {{width: 3s, hop: 500ms, lateness: 300ms}}
     package: model
-alarms:
+{seen}alarms:
   - {{id: theft, detector: balance, severity: critical, on_delay: 1s, off_delay: 2s}}
   - {{id: strange, detector: model, on_delay: 1s, off_delay: 1s, deadband: 0.1}}
   - {{id: pressure-high, detector: pressure, off_delay: 500ms}}
 """
 
 
-def write_plant(folder: Path, assets: list[str], prefix: str, partitions: int) -> Path:
+SEEN = """  - id: overfill
+    kind: limit
+    assets: ["chaos/t*"]
+    window: {width: 3s, hop: 500ms, lateness: 300ms}
+    signal: level
+    high: 75
+  - id: eyes
+    kind: instrument
+    assets: ["chaos/t*"]
+    window: {width: 3s, hop: 500ms, lateness: 300ms}
+"""
+SEEN_ALARMS = """  - {id: overfilled, detector: overfill, severity: critical, off_delay: 1s}
+  - {id: blind, detector: eyes, class: instrument}
+"""
+
+
+def write_plant(
+    folder: Path, assets: list[str], prefix: str, partitions: int, tanks: Sequence[str] = ()
+) -> Path:
     """The plant file, and beside it the shipped model fitted to these assets."""
     shipped = Path(__file__).parents[2] / "models" / "whut-lstm"
     model = folder / "model"
@@ -73,10 +96,21 @@ def write_plant(folder: Path, assets: list[str], prefix: str, partitions: int) -
         manifest["assets"] |= {asset: {**like, "centre": [0.016, -1.30, -1.28]} for asset in assets}
         (model / "manifest.json").write_text(json.dumps(manifest))
     names = "\n".join(f"      - {{id: {a.split('/')[1]}, signals: line}}" for a in assets)
+    names += "".join(
+        f"\n      - {{id: {t.split('/')[1]}, camera: {{kind: thermal, folder: none}}}}"
+        for t in tanks
+    )
     baseline = ", ".join(f"{asset}: 0.016" for asset in assets)
     path = folder / f"{prefix}.yaml"
     path.write_text(
-        PLANT.format(prefix=prefix, partitions=partitions, assets=names, baseline=baseline)
+        PLANT.format(
+            prefix=prefix,
+            partitions=partitions,
+            assets=names,
+            baseline=baseline,
+            seen=SEEN if tanks else "",
+        )
+        + (SEEN_ALARMS if tanks else "")
     )
     return path
 
@@ -167,7 +201,18 @@ def batches(seed: int, assets: list[str], rows: int, size: int = 20) -> list[Rea
     return found
 
 
-def count_windows(log: list[ReadingBatch]) -> set[tuple[str, int]]:
+class Rows(Protocol):
+    """What windows are counted from: a batch of readings, or a frame."""
+
+    @property
+    def asset(self) -> str: ...
+    @property
+    def position(self) -> Position: ...
+    @property
+    def times_us(self) -> NDArray[np.int64]: ...
+
+
+def count_windows(log: Sequence[Rows]) -> set[tuple[str, int]]:
     """Every (asset, window start) that at least one row reaches in time."""
     expected = set()
     for batch in log:

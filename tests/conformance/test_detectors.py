@@ -11,12 +11,14 @@ import pytest
 from pydantic import TypeAdapter
 
 from contracts.messages import Model
-from contracts.plant.detectors import Autoencoder, DetectorBase
+from contracts.plant.detectors import Autoencoder, DetectorBase, Vision
 from contracts.plant.detectors import Detector as Section
+from stream.adapters.onnx_image import load_image_package
 from stream.adapters.onnx_package import load_package
 from stream.core.autoencoder import AutoencoderDetector
 from stream.core.detectors import Detector, Results
 from stream.core.rules import LimitRule, rule
+from stream.core.vision import VisionRule
 from stream.core.windows import WindowBlock, WindowSpec
 from tests.conformance.detector_kit import check_detector, sample
 
@@ -38,6 +40,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "pulse": {"signal": "flow2", "reference": "flow1", "ratio": 1.3},
     "instrument": {},
     "autoencoder": {"package": "whut-lstm"},
+    "vision": {"package": "piped-lite0", "id": "flow1", "hits": 3},
 }
 
 
@@ -51,6 +54,8 @@ def build(kind: str, **more: Any) -> Detector:
     if isinstance(found, Autoencoder):
         package = load_package(MODELS / found.package)
         return AutoencoderDetector(found, package.manifest, package.score)
+    if isinstance(found, Vision):
+        return VisionRule(found, load_image_package(MODELS / found.package).manifest)
     built = rule(found)
     assert built is not None
     return built

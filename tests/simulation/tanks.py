@@ -78,8 +78,8 @@ def scene(seed: int, kind: Kind = "layers", difficulty: float | None = None) -> 
 
 
 def _heat(rng: np.random.Generator, hard: float) -> _Heat:
-    """Layers that are warmer the higher they lie; a dry wall as cold as the air, hotter than all in the
-    sun, or between them in the evening, when it has kept some of the day."""
+    """Layers that are warmer the higher they lie; a dry wall as cold as the air, hotter than all
+    in the sun, or between them in the evening, when it has kept some of the day."""
     closer = 1 - 0.6 * hard
     ambient = rng.uniform(2, 34)
     water = ambient + rng.uniform(12, 25) * closer
@@ -185,7 +185,7 @@ def _column(
         celsius[(up >= roof[0]) & (up < roof[1])] = heat.roof
     for top, layer in zip(tops, heat.layers, strict=True):
         celsius[up < top] = layer
-    return celsius.reshape(height, fine).mean(axis=1)
+    return np.asarray(celsius.reshape(height, fine).mean(axis=1))
 
 
 def _lagged(rng: np.random.Generator, column: Floats, hard: float) -> Floats:
@@ -208,7 +208,7 @@ def _blurred(values: Floats, wide: float) -> Floats:
     reach = max(1, int(4 * wide))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(wide, 1e-6)) ** 2)
     padded = np.pad(values, reach, mode="edge")
-    return np.convolve(padded, weights / weights.sum(), mode="valid")
+    return np.asarray(np.convolve(padded, weights / weights.sum(), mode="valid"))
 
 
 def _pure_noise(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
