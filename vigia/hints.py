@@ -22,7 +22,7 @@ _EDGE, _MESSAGES = "edge/", "edge.mqtt"
 @dataclass(slots=True)
 class Hints:
     """Looks at the board from `begun_us` on. `mqtt` is the broker's HOST:PORT, `log` the edge's
-    log, and `options` what other commands need to find our topics, as ` --kafka HOST:PORT`.
+    log, and `options` what other commands need to find our topics, as ` --plant FILE`.
     """
 
     plant: Plant

@@ -94,9 +94,9 @@ WORDS: dict[str, dict[Language, str]] = {
     },
     "kafka-port-taken": {
         "en": "port {port} is taken, so our Kafka listens at {kafka}: "
-        "give vigia alarms and vigia tail --kafka {kafka}",
+        "give vigia alarms and vigia tail --kafka {kafka} too",
         "es": "el puerto {port} está ocupado, así que nuestro Kafka escucha en {kafka}: "
-        "dé a vigia alarms y vigia tail --kafka {kafka}",
+        "dé a vigia alarms y vigia tail también --kafka {kafka}",
     },
     "mqtt-port-taken": {
         "en": "--own-mqtt: something listens at {mqtt} already; "

@@ -78,6 +78,7 @@ def run(
     if not is_free(metrics_port):
         raise ConfigError(word("metrics-port-taken", lang, port=metrics_port))
     folder = data.resolve()
+    mqtt = _own_mqtt(plant, folder, lang) if own_mqtt else None
     with _alone(folder):
         log_to(folder / "logs" / "vigia.log")
         layout = Layout(
@@ -87,7 +88,7 @@ def run(
             instance="box",
             kafka=kafka or plant.kafka.bootstrap,
             kafka_port=some_port(KAFKA_PORT),
-            own_mqtt=_own_mqtt(plant, folder, lang) if own_mqtt else None,
+            own_mqtt=mqtt,
             workers=workers,
             metrics_port=metrics_port,
         )
@@ -153,9 +154,9 @@ async def _serve(layout: Layout, console: Console, lang: Language) -> int:
 
 def _hints(layout: Layout, lang: Language) -> Hints:
     kafka = layout.kafka or f"{HOST}:{layout.kafka_port}"
-    prefix = layout.plant.kafka.prefix
-    options = "" if kafka == DEFAULT_BOOTSTRAP else f" --kafka {kafka}"
-    options += "" if prefix == "vigia" else f" --prefix {prefix}"
+    options = f" --plant {_short(layout.plant_file)}"
+    if kafka != (layout.plant.kafka.bootstrap or DEFAULT_BOOTSTRAP):
+        options += f" --kafka {kafka}"
     log = _short(_logs(layout) / f"edge-{layout.instance}.log")
     return Hints(layout.plant, lang, _mqtt_of(layout.plant), log, options)
 
