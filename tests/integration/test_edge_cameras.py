@@ -125,6 +125,7 @@ async def test_the_password_opens_and_is_never_said(
             await log.until_state(camera, "lost")
         server.kill()
         await log.until_state("right", "lost")
+        edge.wait_until(lambda: edge.said("Connection refused") > 0)
         assert edge.terminate() == 0
         said = edge.log.read_text()
     for text in ("wrong: 401", "elsewhere: 404", "right: cannot be opened: Connection refused"):
