@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.plant.cameras import Layer
-from stream.core.profile import Bools, Floats, Rows
+from stream.core.profile import Bools, Edge, Floats, Rows
 
 _MOST_COMBINATIONS = 25_000
 _LEAST_GAIN = 0.01
@@ -76,6 +77,18 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
     moved = np.abs(cuts[ends] - cuts[ends[best]]).max(axis=1)
     doubt = float(np.max(moved - (score[best] - score)))
     return Split(tuple(ends[best].tolist()), max(0.0, doubt))
+
+
+def inverted(edges: Sequence[Edge], layers: tuple[Layer, ...]) -> float:
+    """The lowest row (px from the top) at which the image changes against the layers' order, 0
+    where there is none. Content does not do that, so what is above may be no content, as a wall
+    is that looks like the topmost layer."""
+    lows = [layer.grey[0] for layer in layers]
+    colder = all(above > below for above, below in itertools.pairwise(lows))
+    warmer = all(above < below for above, below in itertools.pairwise(lows))
+    if colder == warmer:
+        return 0.0
+    return max((edge.row for edge in edges if (edge.slope > 0) == colder), default=0.0)
 
 
 def _sums(rows: Bools) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from contracts.plant.cameras import LEVEL_MM, Camera, Tank, camera_columns
 from contracts.readings import Quality
-from stream.core.layers import most_edges, split
+from stream.core.layers import inverted, most_edges, split
 from stream.core.parts import Part, mean, parts, reliability, saturation
 from stream.core.profile import SMALLEST, Edge, Floats, Image, full_scale, profile
 
@@ -86,8 +86,10 @@ def analyse(image: Image, tank: Tank) -> TankReading:
     brightness = float(seen.rows.mean())
     if reason := _why_not(read):
         return _unseen(brightness, tank, reason)
-    trust = reliability(image, seen.rows, read, edges, best.doubt)
-    level = _height(read[0].stop if read[0].index < 0 else 0.0, len(image))
+    surface = read[0].stop if read[0].index < 0 else 0.0
+    doubt = max(best.doubt, inverted(edges, tank.layers) - surface)
+    trust = reliability(image, seen.rows, read, edges, doubt)
+    level = _height(surface, len(image))
     return TankReading(
         brightness,
         level,
