@@ -81,14 +81,14 @@ def analyse(image: Image, tank: Tank) -> TankReading:
     seen = profile(image)
     edges = _steepest(seen.edges, most_edges(len(tank.layers)))
     at = (0.0, *(edge.row for edge in edges), float(len(image)))
-    best = split(seen.rows, np.rint(at).astype(np.intp), tank.layers)
+    cuts = np.rint(at).astype(np.intp)
+    best = split(seen.rows, cuts, tank.layers, inverted(edges, tank.layers))
     read = parts(image, seen.rows, at, best.ends, tank.layers)
     brightness = float(seen.rows.mean())
     if reason := _why_not(read):
         return _unseen(brightness, tank, reason)
     surface = read[0].stop if read[0].index < 0 else 0.0
-    doubt = max(best.doubt, inverted(edges, tank.layers) - surface)
-    trust = reliability(image, seen.rows, read, edges, doubt)
+    trust = reliability(image, seen.rows, read, edges, best.doubt)
     level = _height(surface, len(image))
     return TankReading(
         brightness,
