@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.plant.cameras import Layer
-from stream.core.profile import Bools, Floats, Rows
+from stream.core.profile import Bools, Edge, Floats, Rows
 
 _MOST_COMBINATIONS = 25_000
 _LEAST_GAIN = 0.01
@@ -24,7 +25,8 @@ class Split:
     """`ends` [n + 1]: which of the cuts each layer begins at, from the top down, and the last one,
     the bottom. What is above `ends[0]` is no layer. `doubt`: the rows by which an interface would
     be moved by another combination, less those that then fit worse, where that is most; 0 where
-    each row moved is one that fits worse, as it is where no row fits another layer."""
+    each row moved is one that fits worse, as it is where no row fits another layer. Also the rows
+    of content above a change against the layers' order."""
 
     ends: tuple[int, ...]
     doubt: float
@@ -53,14 +55,15 @@ def most_edges(layers: int) -> int:
     return next(fitting)
 
 
-def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
+def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...], inverted_px: float = 0.0) -> Split:
     """The combination in which most rows fit: `rows` float64 [H] are mean grey levels, `cuts`
     intp [K] rise from 0 to H, with at most `most_edges` between.
 
     A row fits a layer whose range it is in, and at least half of a layer's rows do. Above the
     topmost layer a row fits that is in the range of neither this layer nor one that belongs
     further up: layers keep their order, so a wall as cold as the water is no layer where it is
-    above crude.
+    above crude. `inverted_px` (see `inverted`) bears on the doubt alone: content above it is
+    doubtful, so what has none there is not doubted for another combination that has.
     """
     member = np.stack([inside(rows, layer) for layer in layers])
     dry = ~np.logical_or.accumulate(member, axis=0)
@@ -74,8 +77,21 @@ def split(rows: Floats, cuts: Rows, layers: tuple[Layer, ...]) -> Split:
         score += np.where(2 * fitting >= cuts[stop] - cuts[start], fitting, -np.inf)
     best = int(np.argmax(score - every.interfaces * _LEAST_GAIN * len(rows)))
     moved = np.abs(cuts[ends] - cuts[ends[best]]).max(axis=1)
-    doubt = float(np.max(moved - (score[best] - score)))
-    return Split(tuple(ends[best].tolist()), max(0.0, doubt))
+    likely = cuts[ends[:, 0]] >= round(inverted_px)
+    doubt = np.max((moved - (score[best] - score))[likely], initial=0.0)
+    return Split(tuple(ends[best].tolist()), max(float(doubt), inverted_px - cuts[ends[best, 0]]))
+
+
+def inverted(edges: Sequence[Edge], layers: tuple[Layer, ...]) -> float:
+    """The lowest row (px from the top) at which the image changes against the layers' order, 0
+    where there is none. Content does not do that, so what is above may be no content, as a wall
+    is that looks like the topmost layer."""
+    lows = [layer.grey[0] for layer in layers]
+    colder = all(above > below for above, below in itertools.pairwise(lows))
+    warmer = all(above < below for above, below in itertools.pairwise(lows))
+    if colder == warmer:
+        return 0.0
+    return max((edge.row for edge in edges if (edge.slope > 0) == colder), default=0.0)
 
 
 def _sums(rows: Bools) -> NDArray[np.int64]:

@@ -85,7 +85,7 @@ class Reliability:
     many pixels are in the range of what they are read as, beyond one half; `saturation`: how many
     pixels of the content are not at the end of the scale; `sharpness`: how short the longest
     slope is; `explained`: how weak the steepest edge in the content is that is no interface,
-    against the weakest interface; `margin`: by how few rows another reading that fits as well
+    against the weakest interface; `margin`: by how few rows another reading that is as likely
     would differ.
     """
 
@@ -118,7 +118,7 @@ def reliability(
     image: Image, rows: Floats, read: Sequence[Part], edges: Sequence[Edge], doubt: float
 ) -> Reliability:
     """Of what is `read`, at least two parts, of an image with all these `edges`, among them those
-    between the parts; `doubt` in rows, see stream.core.layers.Split."""
+    between the parts; `doubt` are the rows by which another reading might well differ."""
     starts = {part.start for part in read}
     used = [edge for edge in edges if edge.row in starts]
     surface = read[0].stop if read[0].index < 0 else 0.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from contracts.plant.cameras import LEVEL_MM, Camera, Tank, camera_columns
 from contracts.readings import Quality
-from stream.core.layers import most_edges, split
+from stream.core.layers import inverted, most_edges, split
 from stream.core.parts import Part, mean, parts, reliability, saturation
 from stream.core.profile import SMALLEST, Edge, Floats, Image, full_scale, profile
 
@@ -81,13 +81,15 @@ def analyse(image: Image, tank: Tank) -> TankReading:
     seen = profile(image)
     edges = _steepest(seen.edges, most_edges(len(tank.layers)))
     at = (0.0, *(edge.row for edge in edges), float(len(image)))
-    best = split(seen.rows, np.rint(at).astype(np.intp), tank.layers)
+    cuts = np.rint(at).astype(np.intp)
+    best = split(seen.rows, cuts, tank.layers, inverted(edges, tank.layers))
     read = parts(image, seen.rows, at, best.ends, tank.layers)
     brightness = float(seen.rows.mean())
     if reason := _why_not(read):
         return _unseen(brightness, tank, reason)
+    surface = read[0].stop if read[0].index < 0 else 0.0
     trust = reliability(image, seen.rows, read, edges, best.doubt)
-    level = _height(read[0].stop if read[0].index < 0 else 0.0, len(image))
+    level = _height(surface, len(image))
     return TankReading(
         brightness,
         level,

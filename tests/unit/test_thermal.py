@@ -95,6 +95,12 @@ def test_a_ring_across_the_content_costs_reliability_only() -> None:
     assert reading.reliability < analyse(drawn(*FOUR), TANK).reliability - 30
 
 
+def test_a_wall_that_looks_like_the_topmost_layer_is_not_relied_on() -> None:
+    reading = analyse(drawn((138, 150), (165, 60), (WATER, 90)), TANK)
+    assert reading.level == 100
+    assert "margin" in reading.reasons and reading.reliability < 50
+
+
 def _noise(seed: int, dtype: type) -> NDArray[Any]:
     rng = np.random.default_rng(seed)
     return rng.integers(0, np.iinfo(dtype).max, (HEIGHT, WIDTH), endpoint=True, dtype=dtype)

@@ -19,18 +19,16 @@ def read(seeds: range, kind: Kind = "layers") -> list[tuple[Scene, TankReading]]
 
 
 @functools.cache
-def mixed() -> tuple[list[float], list[float], list[float]]:
-    """Reliability, the largest error of a top, and that of the level, of tanks from easy to hard
-    that are read."""
-    reliability, worst, level = [], [], []
+def mixed() -> tuple[list[float], list[float]]:
+    """Reliability and the largest error, of those tanks from easy to hard that are read."""
+    reliability, worst = [], []
     for index in range(TANKS):
         one = scene(FIRST + 5_000 + index, difficulty=index / (TANKS - 1))
         reading = analyse(one.image, one.tank)
         if not reading.reason:
             reliability.append(reading.reliability)
             worst.append(error(one, reading))
-            level.append(abs(reading.level - one.level))
-    return reliability, worst, level
+    return reliability, worst
 
 
 def error(one: Scene, reading: TankReading) -> float:
@@ -58,13 +56,13 @@ def test_what_is_not_shown_is_never_read(kind: Kind) -> None:
 
 
 def test_reliability_falls_with_the_error() -> None:
-    reliability, worst, _ = mixed()
+    reliability, worst = mixed()
     assert len(worst) >= 0.8 * TANKS
     assert spearman(reliability, worst) <= -0.5
 
 
 def test_what_is_relied_on_is_right() -> None:
-    reliability, worst, _ = mixed()
+    reliability, worst = mixed()
     sure = np.array(reliability) >= 80
     assert np.mean(np.array(worst)[sure] <= 3) >= 0.9
     assert np.mean(np.array(worst)[sure] > 3) < np.mean(np.array(worst)[~sure] > 3) / 2
