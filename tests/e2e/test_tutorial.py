@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from broker.loopback import free_port
 from tests.e2e.conftest import Start
 from tests.processes.marked import MarkedProcess
 from tests.processes.mosquitto import find_mosquitto
+from vigia.words import word
 
 pytestmark = [pytest.mark.kafka, pytest.mark.mqtt, pytest.mark.slow, pytest.mark.timeout(300)]
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -105,7 +105,6 @@ def started(vigia: Start, reader: Reader) -> MarkedProcess:
 def test_the_tutorial(vigia: Start, reader: Reader) -> None:
     typed = [step for step in steps() if step[1] not in SETUP]
     before, after = typed[: typed.index(("sh", RUN))], typed[typed.index(("sh", RUN)) + 1 :]
-    begun = time.monotonic()
     for _, line in before:
         reader.type(line)
     run = started(vigia, reader)
@@ -116,7 +115,6 @@ def test_the_tutorial(vigia: Start, reader: Reader) -> None:
         reader.type(text)
         if number == 0:
             run.wait_for("raised critical overpressure: The boiler: value 950", 10)
-            print(f"an alarm {time.monotonic() - begun:.1f} s after vigia init")
     check(reader, run)
     run.signal(signal.SIGINT)
     assert run.wait(20) == 0, run.text
@@ -153,7 +151,5 @@ def test_without_a_broker_it_says_what_is_missing(
 
 
 def test_the_text_of_a_missing_broker_is_the_documents(reader: Reader) -> None:
-    from vigia.words import word
-
     text = " ".join(TUTORIAL.read_text(encoding="utf-8").split())
     assert word("mqtt-absent", "en", mqtt="127.0.0.1:1883") in text
