@@ -47,7 +47,10 @@ class Hints:
         return [*self._once("mqtt-refuses", mqtt=self.mqtt, log=self.log)]
 
     def apart(self, board: Board) -> bool:
-        """Whether an edge that has had its time says that it has no MQTT broker."""
+        """Whether an edge that has had its time says that it has no MQTT broker, and needs one: a
+        plant with cameras alone does not."""
+        if not self.plant.sensed():
+            return False
         return any("MQTT" in note for status in _settled(board) for note in status.notes)
 
     def look(self, board: Board, now_us: int) -> list[str]:

@@ -207,6 +207,12 @@ def test_without_a_broker_the_broker_is_told_and_not_the_topics() -> None:
     assert one.look(board(), 0) == []
 
 
+def test_a_plant_with_cameras_alone_needs_no_broker() -> None:
+    text = "vigia: 1\nsites: [{id: s, assets: [{id: gate, camera: {folder: images}}]}]\n"
+    one = Hints(read_plant(text), "en", "127.0.0.1:1883", "log")
+    assert not one.apart(board(0, AWAY))
+
+
 def test_a_broker_that_does_not_let_us_in_is_told_once_it_had_its_time() -> None:
     one = hints()
     told = [text for _ in range(30) for text in one.broker(answers=True)]

@@ -181,7 +181,8 @@ async def _started(line: Line, screen: Screen, hints: Hints) -> bool:
     own = word("kafka-own", lang, folder=_short(layout.folder / "kafka"))
     kafka = layout.kafka or own
     screen.say(word("starting", lang, kafka=kafka, mqtt=mqtt, workers=layout.workers))
-    if layout.own_mqtt is None and not await _answers(layout):
+    expected = layout.own_mqtt is None and layout.plant.sensed()
+    if expected and not await _answers(layout):
         _warn(screen, hints.broker(answers=False))
     await line.start()
     took = ", ".join(f"{name} {took:.1f} s" for name, took in line.phases.items())
