@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contracts.messages import Status
 from contracts.plant import Plant
 from contracts.plant.detectors import Autoencoder, Vision
 from contracts.texts import Language
@@ -46,17 +47,21 @@ class Hints:
         return [*self._once("mqtt-refuses", mqtt=self.mqtt, log=self.log)]
 
     def apart(self, board: Board) -> bool:
-        """Whether an edge that has had its time says that it has no MQTT broker."""
-        return any(
-            name.startswith(_EDGE)
-            and status.at_us - status.started_us >= _YOUNG_US
-            and any("MQTT" in note for note in status.notes)
-            for name, status in board.statuses.items()
-        )
+        """Whether an edge that has had its time says that it has no MQTT broker, and needs one: a
+        plant with cameras alone does not."""
+        if not self.plant.sensed():
+            return False
+        return any("MQTT" in note for status in _settled(board) for note in status.notes)
 
     def look(self, board: Board, now_us: int) -> list[str]:
-        """What is new: messages that could not be used, and topics on which nothing came."""
-        return [*self._unusable(board), *self._quiet(board, now_us)]
+        """What is new: a broker that was missing, messages that could not be used, and topics on
+        which nothing came."""
+        return [*self._back(board), *self._unusable(board), *self._quiet(board, now_us)]
+
+    def _back(self, board: Board) -> Iterator[str]:
+        missed = self._told & {"mqtt-absent", "mqtt-refuses"}
+        if missed and _settled(board) and not self.apart(board):
+            yield from self._once("mqtt-back", mqtt=self.mqtt)
 
     def _unusable(self, board: Board) -> Iterator[str]:
         account = board.accounts().get(_MESSAGES)
@@ -82,6 +87,15 @@ class Hints:
         if key not in self._told:
             self._told.add(key)
             yield word(key, self.lang, **figures)
+
+
+def _settled(board: Board) -> list[Status]:
+    """What edges say that have had their time to connect."""
+    return [
+        status
+        for name, status in board.statuses.items()
+        if name.startswith(_EDGE) and status.at_us - status.started_us >= _YOUNG_US
+    ]
 
 
 def waited_for(plant: Plant, board: Board) -> list[str]:

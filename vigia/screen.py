@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from contracts.texts import Language
 from vigia.board import Board
 from vigia.plain import EVERY_US, Changes, alert_line, state_line
 from vigia.supervisor import Supervisor
-from vigia.view import Frame, render
+from vigia.view import Frame, clock, render
 
 _REFRESH_S = 0.5
 _SAID = 4
@@ -66,9 +67,19 @@ class Screen:
     def say(self, text: str) -> None:
         """Tells the person something that no topic tells."""
         if self._live:
-            self._said.extend(text.splitlines())
+            self._note(text)
         else:
             self.line(text)
+
+    def warn(self, text: str) -> None:
+        """Tells what is wrong; it stands in the picture even if that begins later."""
+        self._note(text)
+        if not self._live:
+            self.line(text)
+
+    def _note(self, text: str) -> None:
+        at = clock(time.time_ns() // 1000)
+        self._said.extend(f"{at} {line}" for line in text.splitlines())
 
     def line(self, text: str) -> None:
         """Prints one line as it is."""

@@ -122,6 +122,10 @@ WORDS: dict[str, dict[Language, str]] = {
         "del suyo bajo mqtt: en el archivo de planta, o deje que lo arranquemos: "
         "vigia run --own-mqtt. El edge sigue intentándolo",
     },
+    "mqtt-back": {
+        "en": "the edge now reads from the MQTT broker {mqtt}",
+        "es": "el edge ya lee del broker MQTT {mqtt}",
+    },
     "mqtt-refuses": {
         "en": "something answers at {mqtt}, but does not let the edge in as an MQTT broker would: "
         "check port, username, password and ca_file under mqtt: in the plant file. "

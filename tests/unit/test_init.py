@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import socket
 import string
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from broker.loopback import HOST, free_port
 from contracts.messages import Account, SourceHealth, Status
@@ -19,6 +21,8 @@ from vigia.board import Board
 from vigia.commands.init import starter
 from vigia.commands.language import language_of
 from vigia.hints import QUIET_US, Hints, model_refused
+from vigia.screen import Screen
+from vigia.view import Frame, render
 from vigia.words import WORDS
 
 TOPIC = "plant/works/boiler/pressure"
@@ -199,6 +203,14 @@ def test_without_a_broker_the_broker_is_told_and_not_the_topics() -> None:
     (text,) = one.broker(answers=False)
     assert "no MQTT broker answers at 127.0.0.1:1883" in text
     assert one.broker(answers=False) == []
+    assert one.look(board(), 0) == ["the edge now reads from the MQTT broker 127.0.0.1:1883"]
+    assert one.look(board(), 0) == []
+
+
+def test_a_plant_with_cameras_alone_needs_no_broker() -> None:
+    text = "vigia: 1\nsites: [{id: s, assets: [{id: gate, camera: {folder: images}}]}]\n"
+    one = Hints(read_plant(text), "en", "127.0.0.1:1883", "log")
+    assert not one.apart(board(0, AWAY))
 
 
 def test_a_broker_that_does_not_let_us_in_is_told_once_it_had_its_time() -> None:
@@ -255,3 +267,19 @@ def test_ports_that_are_taken_are_told(tmp_path: Path) -> None:
         text = starter("en", "x").replace("1883", port)
         told = refused(text, tmp_path, "--own-mqtt", "--metrics-port", str(free_port()))
         assert f"something listens at {HOST}:{port} already" in told
+
+
+def test_what_was_said_is_seen_on_the_smallest_terminal() -> None:
+    (text,) = hints().broker(answers=False)
+    said = Frame("The works", "http://127.0.0.1:1/metrics", now_us=0, said=(text,))
+    console = Console(file=StringIO(), width=80, height=24)
+    console.print(render(board(), said, "en", (80, 24)))
+    output = console.file
+    assert isinstance(output, StringIO)
+    assert "no MQTT broker answers" in "\n".join(output.getvalue().splitlines()[:6])
+
+
+def test_a_warning_is_printed_where_there_is_no_terminal() -> None:
+    output = StringIO()
+    Screen(Console(file=output), "en").warn("the valve is stuck")
+    assert output.getvalue() == "the valve is stuck\n"

@@ -181,14 +181,15 @@ async def _started(line: Line, screen: Screen, hints: Hints) -> bool:
     own = word("kafka-own", lang, folder=_short(layout.folder / "kafka"))
     kafka = layout.kafka or own
     screen.say(word("starting", lang, kafka=kafka, mqtt=mqtt, workers=layout.workers))
-    if layout.own_mqtt is None and not await _answers(layout):
-        _say(screen, hints.broker(answers=False))
+    expected = layout.own_mqtt is None and layout.plant.sensed()
+    if expected and not await _answers(layout):
+        _warn(screen, hints.broker(answers=False))
     await line.start()
     took = ", ".join(f"{name} {took:.1f} s" for name, took in line.phases.items())
     screen.say(word("started", lang, took=took))
     screen.say(word("sensors-at", lang, mqtt=mqtt, kafka=line.bootstrap))
     if layout.kafka is None and layout.kafka_port != KAFKA_PORT:
-        screen.say(word("kafka-port-taken", lang, port=KAFKA_PORT, kafka=line.bootstrap))
+        screen.warn(word("kafka-port-taken", lang, port=KAFKA_PORT, kafka=line.bootstrap))
     logs = _short(_logs(layout))
     figures = {"alarms": _alarms(hints), "metrics": layout.metrics_url, "logs": logs}
     screen.say(word("look", lang, **figures))
@@ -200,15 +201,15 @@ async def _advise(layout: Layout, screen: Screen, hints: Hints) -> None:
     hints.begun_us = time.time_ns() // 1000
     while True:
         await asyncio.sleep(_LOOK_S)
-        _say(screen, hints.look(screen.board, time.time_ns() // 1000))
+        _warn(screen, hints.look(screen.board, time.time_ns() // 1000))
         if hints.apart(screen.board):
-            _say(screen, hints.broker(await _answers(layout)))
+            _warn(screen, hints.broker(await _answers(layout)))
 
 
 async def _answers(layout: Layout) -> bool:
     return await listens(layout.plant.mqtt.host, layout.plant.mqtt.port)
 
 
-def _say(screen: Screen, texts: list[str]) -> None:
+def _warn(screen: Screen, texts: list[str]) -> None:
     for text in texts:
-        screen.say(text)
+        screen.warn(text)
