@@ -145,7 +145,7 @@ def test_an_mqtt_broker_that_is_away_is_said(
 
 def test_a_wrong_plant_file_is_refused_with_all_its_mistakes(vigia: Start, tmp_path: Path) -> None:
     file = tmp_path / "plant.yaml"
-    file.write_text("vigia: 1\nsites: []\nsignal_sets: {}\nnonsense: 1\n", encoding="utf-8")
+    file.write_text("vigia: 1\nsites: []\nsignal_sets: []\nnonsense: 1\n", encoding="utf-8")
     run = vigia("run", "--plant", str(file), "--data", str(tmp_path / "data"))
     assert run.wait() == 2
     assert not (tmp_path / "data").exists()
