@@ -292,7 +292,9 @@ class SourceHealth(Message):
 
     asset: str
     signal: str
-    state: Literal["waiting", "ok", "silent", "out-of-range"]
+    state: Literal[
+        "waiting", "ok", "silent", "out-of-range", "lost", "unauthorised", "frozen", "dark"
+    ]
     clock: Literal["source", "arrival"]
     rate_hz: float
     readings: int

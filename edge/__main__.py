@@ -7,21 +7,26 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
 from broker.producer import Producer
-from broker.status import StatusPublisher
+from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
 from contracts.plant import Plant, read_plant
-from edge.adapters.agent import Agent, now_us
+from contracts.plant.cameras import Camera
+from contracts.plant.model import SignalSet
+from edge.adapters.agent import Agent, now_us, together
+from edge.adapters.camera_agent import CameraAgent, sources_in
+from edge.adapters.frame_kafka import KafkaFrames
 from edge.adapters.kafka import KafkaLog
 from edge.adapters.mqtt import MqttSource
 from edge.core.intake import Intake
-from edge.core.routes import assets_of
+from edge.core.routes import assets_of, cameras_of
 
 T = TypeVar("T")
 MESSAGE_LIMIT = 20_000
@@ -56,7 +61,8 @@ def run(
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
-        asyncio.run(_serve(plant, bootstrap, site, f"edge/{instance or socket.gethostname()}"))
+        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{_name(instance)}")
+        asyncio.run(edge.serve())
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -82,49 +88,105 @@ def _with_mqtt(plant: Plant, address: str | None) -> Plant:
     return plant.model_copy(update={"mqtt": mqtt})
 
 
-async def _serve(plant: Plant, bootstrap: str, site: str | None, process: str) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    producer = Producer(bootstrap, client_id=process.replace("/", "-"))
-    log = KafkaLog(producer, bootstrap=bootstrap, prefix=plant.kafka.prefix, process=process)
-    _log.info("%s: Kafka at %s", process, bootstrap)
-    try:
-        intake = await _unless(stop, _prepare(plant, site, producer, log))
-        if intake is not None:
-            agent = Agent(intake, MqttSource(plant.mqtt, limit=MESSAGE_LIMIT), log)
-            status = StatusPublisher(producer, process, agent.figures, prefix=plant.kafka.prefix)
-            await _work(agent, status, stop)
-    finally:
-        await producer.stop(_GOODBYE_S)
+def _name(instance: str | None) -> str:
+    return instance or socket.gethostname()
 
 
-async def _prepare(plant: Plant, site: str | None, producer: Producer, log: KafkaLog) -> Intake:
-    assets = assets_of(plant, site)
-    if not assets:
-        raise ConfigError(f"--site: the plant has no site {site!r}")
-    await producer.start()
-    places = await log.places(tuple(assets))
-    _log.info("%d assets, %d of them known to Kafka", len(assets), len(places))
-    return Intake(assets, places, now_us=now_us(), limit=MESSAGE_LIMIT)
+class _Part(Protocol):
+    """The sensors of a site at work, or its cameras."""
+
+    async def run(self) -> None: ...
+
+    async def drain(self, patience_s: float) -> None: ...
+
+    def figures(self) -> Figures: ...
 
 
-async def _work(agent: Agent, status: StatusPublisher, stop: asyncio.Event) -> None:
-    running = asyncio.create_task(agent.run())
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """The agent of the sites of a plant file, which lies in `folder`; or of one site."""
+
+    plant: Plant
+    folder: Path
+    bootstrap: str
+    site: str | None
+    process: str
+
+    async def serve(self) -> None:
+        """Works until SIGTERM or SIGINT. Raises VigiaError."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        _log.info("%s: Kafka at %s", self.process, self.bootstrap)
+        producer = self._producer("")
+        # Frames are large: readings must not wait behind them.
+        carrier = self._producer("-frames")
+        try:
+            parts = await _unless(stop, self._prepare(producer, carrier))
+            if parts is not None:
+                status = self._status(producer, parts)
+                await _work(parts, status, stop)
+        finally:
+            await asyncio.gather(producer.stop(_GOODBYE_S), carrier.stop(_GOODBYE_S))
+
+    def _producer(self, suffix: str) -> Producer:
+        return Producer(self.bootstrap, client_id=self.process.replace("/", "-") + suffix)
+
+    def _status(self, producer: Producer, parts: Sequence[_Part]) -> StatusPublisher:
+        def figures() -> Figures:
+            return together([part.figures() for part in parts])
+
+        prefix = self.plant.kafka.prefix
+        return StatusPublisher(producer, self.process, figures, prefix=prefix)
+
+    async def _prepare(self, producer: Producer, carrier: Producer) -> list[_Part]:
+        assets, cameras = assets_of(self.plant, self.site), cameras_of(self.plant, self.site)
+        if not assets and not cameras:
+            raise ConfigError(f"--site: the plant has no site {self.site!r}")
+        await producer.start()
+        parts: list[_Part] = []
+        if assets:
+            parts.append(await self._sensors(assets, producer))
+        if cameras:
+            await carrier.start()
+            parts.append(await self._cameras(cameras, carrier))
+        return parts
+
+    async def _sensors(self, assets: dict[str, SignalSet], producer: Producer) -> Agent:
+        prefix = self.plant.kafka.prefix
+        log = KafkaLog(producer, bootstrap=self.bootstrap, prefix=prefix, process=self.process)
+        places = await log.places(tuple(assets))
+        _log.info("%d assets, %d of them known to Kafka", len(assets), len(places))
+        intake = Intake(assets, places, now_us=now_us(), limit=MESSAGE_LIMIT)
+        return Agent(intake, MqttSource(self.plant.mqtt, limit=MESSAGE_LIMIT), log)
+
+    async def _cameras(self, cameras: dict[str, Camera], carrier: Producer) -> CameraAgent:
+        prefix = self.plant.kafka.prefix
+        log = KafkaFrames(carrier, bootstrap=self.bootstrap, prefix=prefix, process=self.process)
+        places = await log.places(tuple(cameras))
+        _log.info("%d cameras, %d of them known to Kafka", len(cameras), len(places))
+        source_of, develop = sources_in(self.folder)
+        return CameraAgent(cameras, places, log, source_of, develop)
+
+
+async def _work(parts: Sequence[_Part], status: StatusPublisher, stop: asyncio.Event) -> None:
+    running = [asyncio.create_task(part.run()) for part in parts]
     telling = asyncio.create_task(status.run())
     try:
-        if await _unless(stop, asyncio.wait((running,))) is None:
+        ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        if await _unless(stop, ended) is None:
             _log.info("stopping")
-            await agent.drain(_DRAIN_S)
+            await asyncio.gather(*(part.drain(_DRAIN_S) for part in parts))
         telling.cancel()
         await status.last(_LAST_WORD_S)
     finally:
-        telling.cancel()
-        running.cancel()
-        await asyncio.wait((running, telling))
-    if not running.cancelled():
-        _raise_first(running.exception())
+        for task in (telling, *running):
+            task.cancel()
+        await asyncio.wait((telling, *running))
+    for task in running:
+        if not task.cancelled():
+            _raise_first(task.exception())
 
 
 async def _unless(stop: asyncio.Event, doing: Coroutine[Any, Any, T]) -> T | None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
+from contracts.errors import SourceError
 from contracts.readings import ReadingBatch
 from edge.core.batches import Place
+from edge.core.frame_chain import FrameParcel
 from edge.core.intake import Incoming, Letter
+
+
+class Unauthorised(SourceError):
+    """The camera wants another user or password."""
 
 
 class Listener(Protocol):
@@ -60,3 +68,43 @@ class ReadingLog(Protocol):
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         """The same for dead letters."""
+
+
+class Shot(Protocol):
+    """A frame as it came from a decoder, of which most are never looked at."""
+
+    @property
+    def source_us(self) -> int | None:
+        """When the camera says that it took it; None where nothing is said."""
+
+    def luminance(self) -> NDArray[Any]:
+        """Its brightness as it was decoded, to be compared with that of the next one:
+        [rows, columns] or [rows, columns, channels]. Cheap. Raises SourceError."""
+
+    def image(self) -> NDArray[Any]:
+        """Its pixels, uint8 or uint16: [rows, columns], or [rows, columns, BGR]. Raises
+        SourceError."""
+
+
+class CameraSource(Protocol):
+    """A camera, or files in its place. One thread uses it, and may be blocked by it."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether the end of its frames is the end for good, and not a loss."""
+
+    def shots(self) -> Iterator[Shot]:
+        """One session: opens, gives frames as fast as they come, and closes when it is closed.
+        The end is a loss, unless `ends`. Raises SourceError whose text has no secret;
+        Unauthorised when another password is needed. May be called again after either."""
+
+
+class FrameLog(Protocol):
+    """The log that has the frames."""
+
+    async def places(self, assets: Sequence[str]) -> dict[str, Place]:
+        """Where the stream of each asset stands; an asset without any frame is left out."""
+
+    async def write(self, parcel: FrameParcel) -> None:
+        """Returns once it is acknowledged; sends again until it is. Raises MessageTooLarge when
+        this one never will be, BrokerError when none will."""

@@ -64,7 +64,7 @@ def state_line(board: Board, now_us: int) -> str:
     """How the line does, in one line."""
     sources = [source for group in board.sources().values() for source in group]
     rate = sum(source.rate_hz for source in sources)
-    ill = sum(source.state in ("silent", "out-of-range") for source in sources)
+    ill = sum(source.state not in ("ok", "waiting") for source in sources)
     accounts = board.accounts().values()
     dropped = sum(sum(account.dropped.values()) for account in accounts)
     wrong = sum(account.missing != 0 for account in accounts)

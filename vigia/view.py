@@ -29,7 +29,16 @@ MIDDLE = 104
 _BAR = 6
 _FULL = 1.5
 _SEVERITY = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_STATE = {"ok": "green", "silent": "red", "out-of-range": "yellow", "waiting": "dim"}
+_STATE = {
+    "ok": "green",
+    "silent": "red",
+    "lost": "red",
+    "unauthorised": "red",
+    "out-of-range": "yellow",
+    "frozen": "yellow",
+    "dark": "yellow",
+    "waiting": "dim",
+}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 

@@ -32,6 +32,10 @@ WORDS: dict[str, dict[Language, str]] = {
     "quit": {"en": "Ctrl-C ends it", "es": "Ctrl-C lo termina"},
     "ok": {"en": "ok", "es": "bien"},
     "silent": {"en": "silent", "es": "mudo"},
+    "lost": {"en": "lost", "es": "perdida"},
+    "unauthorised": {"en": "wrong user or password", "es": "usuario o contraseña erróneos"},
+    "frozen": {"en": "image frozen", "es": "imagen congelada"},
+    "dark": {"en": "image dark", "es": "imagen oscura"},
     "out-of-range": {"en": "out of range", "es": "fuera de rango"},
 }
 

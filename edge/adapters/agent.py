@@ -29,6 +29,16 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def together(parts: Sequence[Figures]) -> Figures:
+    """The figures of several parts of one process, which share no name."""
+    return Figures(
+        account={name: one for part in parts for name, one in part.account.items()},
+        sources=tuple(source for part in parts for source in part.sources),
+        latencies={name: one for part in parts for name, one in part.latencies.items()},
+        notes=tuple(note for part in parts for note in part.notes),
+    )
+
+
 class Agent:
     """Carries messages from `source` through `intake` to `log`, and acknowledges them."""
 

@@ -47,7 +47,7 @@ class KafkaLog:
         partition are looked at: a running edge writes for each asset, also a silent one,
         every few seconds.
         """
-        ends = await _patiently(lambda: end_offsets(self._bootstrap, self._readings))
+        ends = await patiently(lambda: end_offsets(self._bootstrap, self._readings))
         self._partitions = len(ends)
         wanted: dict[int, set[str]] = {}
         for asset in assets:
@@ -95,7 +95,7 @@ class KafkaLog:
     async def _places_in(self, partition: int, assets: set[str]) -> dict[str, Place]:
         found: dict[str, Place] = {}
         for count in _TAILS:
-            records = await _patiently(
+            records = await patiently(
                 partial(read_tail, self._bootstrap, self._readings, partition, count)
             )
             found = _last_places(records, assets)
@@ -104,7 +104,7 @@ class KafkaLog:
         return found
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """Asks Kafka until it answers. Raises BrokerError when asking again does not help."""
     failures = 0
     while True:

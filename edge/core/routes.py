@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts.plant.cameras import Camera
 from contracts.plant.model import Plant, Signal, SignalSet
 from contracts.units import conversion
 from edge.core.pointer import Tokens, tokens_of
@@ -45,6 +46,15 @@ def assets_of(plant: Plant, site: str | None = None) -> dict[str, SignalSet]:
     return {
         key: group
         for key, group in plant.sensed().items()
+        if site is None or key.split("/")[0] == site
+    }
+
+
+def cameras_of(plant: Plant, site: str | None = None) -> dict[str, Camera]:
+    """The assets of one site, or of all, that a camera watches."""
+    return {
+        key: camera
+        for key, camera in plant.cameras().items()
         if site is None or key.split("/")[0] == site
     }
 

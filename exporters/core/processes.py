@@ -21,7 +21,17 @@ FORGET_US = 3_600_000_000
 _MOST_PROCESSES = 500
 _MOST_BOUNDS = 50
 _RECENT = 2_000
-_STATES = ("ok", "silent", "out-of-range", "waiting", "unknown")
+_STATES = (
+    "ok",
+    "silent",
+    "out-of-range",
+    "waiting",
+    "lost",
+    "unauthorised",
+    "frozen",
+    "dark",
+    "unknown",
+)
 _SOURCE: Labels = ("asset", "signal")
 _STAGE: Labels = ("process", "stage", "unit")
 

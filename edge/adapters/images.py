@@ -1,0 +1,89 @@
+"""Images cut, scaled and encoded; and read from files. OpenCV stays in here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import DecodeError, SourceError
+from contracts.frames import MAX_FRAME_BYTES, MAX_PIXELS
+from contracts.image_heads import read_head
+from contracts.plant.cameras import Camera
+from edge.core.framing import Picture, attempts, cut, scaled, too_many_pixels
+from edge.core.scenes import View, is_dark
+
+MAX_FILE_BYTES = 100_000_000
+_AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+# Each camera has threads of its own.
+cv2.setNumThreads(1)
+
+
+def develop(image: NDArray[Any], camera: Camera, *, frozen: bool) -> Picture | None:
+    """The encoded picture of what `camera` keeps of an image; None when it cannot be made small
+    enough. Raises SourceError."""
+    rows, columns = cut(image.shape[1], image.shape[0], camera.region)
+    kept = np.ascontiguousarray(image[rows, columns])
+    view: View = "dark" if is_dark(kept) else "frozen" if frozen else "good"
+    if camera.encoding == "jpeg" and kept.dtype == np.uint16:
+        kept = (kept >> 8).astype(np.uint8)
+    for number, (quality, scale) in enumerate(attempts(camera.encoding, camera.quality)):
+        width, height = scaled(kept.shape[1], kept.shape[0], camera.size, scale)
+        value = _encoded(_resized(kept, width, height), camera.encoding, quality)
+        if len(value) <= MAX_FRAME_BYTES:
+            return Picture(value, width, height, camera.encoding, view, number > 0)
+    return None
+
+
+def read_image(file: Path) -> NDArray[Any]:
+    """The pixels of an image file, 8 or 16 bits. Raises SourceError."""
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise SourceError(f"{file.name}: more than {MAX_FILE_BYTES} bytes")
+        return decode(file.read_bytes())
+    except DecodeError as error:
+        raise SourceError(f"{file.name}: {error}") from None
+    except OSError as error:
+        raise SourceError(f"{file.name}: {error.strerror}") from None
+
+
+def decode(data: bytes) -> NDArray[Any]:
+    """The pixels of an encoded image. Raises DecodeError."""
+    head = read_head(data)
+    if too_many_pixels(head.width, head.height):
+        raise DecodeError(
+            f"{head.width} x {head.height} pixels, more than {MAX_PIXELS}", reason="too-large"
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_IT_IS)
+    except cv2.error as error:
+        raise DecodeError(f"a broken {head.format}: {error.err}") from None
+    if image is None:
+        raise DecodeError(f"a broken {head.format}")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DecodeError(f"a {head.format} of {image.dtype}, not of 8 or 16 bits")
+    return image
+
+
+def _resized(image: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    if (width, height) == (image.shape[1], image.shape[0]):
+        return image
+    smaller = width * height < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=how)
+
+
+def _encoded(image: NDArray[Any], encoding: str, quality: int) -> bytes:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    if encoding == "png":
+        options = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    try:
+        done, value = cv2.imencode(".png" if encoding == "png" else ".jpg", image, options)
+    except cv2.error as error:
+        raise SourceError(f"an image cannot be encoded: {error.err}") from None
+    if not done:
+        raise SourceError("an image cannot be encoded")
+    return value.tobytes()

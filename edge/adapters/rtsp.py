@@ -1,0 +1,203 @@
+"""Cameras over RTSP, and video files: decoded by FFmpeg. PyAV stays in here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import (
+    ExitError,
+    FFmpegError,
+    HTTPClientError,
+    HTTPNotFoundError,
+    HTTPUnauthorizedError,
+    InvalidDataError,
+)
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from contracts.errors import ConfigError, SourceError
+from contracts.frames import MAX_PIXELS
+from contracts.plant.cameras import Camera
+from edge.adapters.secrets import read_secret
+from edge.core.framing import too_many_pixels
+from edge.ports import Unauthorised
+
+OPEN_S = 5.0
+_READ_S = 2.0
+# FFmpeg gives a read that timed out one more try: half of the time after which all is silent.
+_READ_PART = 0.4
+_FAST = {"probesize": "32", "analyzeduration": "0"}
+# What PyAV raises besides its own errors, on streams that are no streams.
+_FAULTS = (FFmpegError, OSError, ValueError, IndexError, MemoryError)
+
+
+class DecodedShot:
+    """A frame of FFmpeg's, in whatever pixels its decoder gives."""
+
+    def __init__(self, frame: av.VideoFrame, source_us: int | None, *, grey: bool) -> None:
+        self._frame = frame
+        self._grey = grey
+        self.source_us = source_us
+
+    def luminance(self) -> NDArray[Any]:
+        """The first plane, not copied. Raises SourceError."""
+        frame = self._frame
+        try:
+            plane = frame.planes[0]
+            pixels = np.frombuffer(memoryview(plane), np.uint8)
+            lines: NDArray[np.uint8] = pixels.reshape(-1, plane.line_size)
+        except _FAULTS as error:
+            raise SourceError(f"a frame cannot be read: {_reason(error)}") from None
+        return lines[: frame.height, : frame.width]
+
+    def image(self) -> NDArray[Any]:
+        """Its pixels. Raises SourceError."""
+        try:
+            return self._frame.to_ndarray(format=self._format())
+        except _FAULTS as error:
+            raise SourceError(f"a frame cannot be converted: {_reason(error)}") from None
+
+    def _format(self) -> str:
+        found = self._frame.format.name
+        if found.startswith(("gray1", "gray9")):
+            return "gray16le"
+        # Never the plane of luminance itself: it is in limited range.
+        return "gray" if self._grey or found == "gray" else "bgr24"
+
+
+class RtspSource:
+    """A camera at an RTSP address, over TCP. `timeouts`: see OPEN_S; a frozen camera is noticed
+    within twice the read timeout.
+
+    The stream is opened without a look at its first seconds; one that gives no frame so is
+    looked at the next time.
+    """
+
+    ends = False
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._read_s = max(_READ_S, _READ_PART * camera.idle / 1e6)
+        self._fast = True
+
+    def shots(self) -> Iterator[DecodedShot]:
+        """One connection. Raises SourceError."""
+        fast, self._fast = self._fast, not self._fast
+        options = {"rtsp_transport": "tcp", **(_FAST if fast else {})}
+        container = _open(self._url(), options, (OPEN_S, self._read_s))
+        grey = self._camera.kind == "thermal"
+        with closing(container):
+            stream = _video(container)
+            for frame in _frames(container, stream):
+                self._fast = fast
+                yield DecodedShot(frame, _taken_us(container, frame), grey=grey)
+        raise SourceError("the camera ended the stream")
+
+    def _url(self) -> str:
+        camera = self._camera
+        scheme, _, rest = (camera.rtsp or "").partition("://")
+        if camera.username is None:
+            return f"{scheme}://{rest}"
+        try:
+            password = read_secret(camera.password) if camera.password else ""
+        except ConfigError as error:
+            raise SourceError(str(error)) from None
+        return f"{scheme}://{quote(camera.username, safe='')}:{quote(password, safe='')}@{rest}"
+
+
+class VideoSource:
+    """A video file, played once at its own speed."""
+
+    ends = True
+
+    def __init__(self, camera: Camera, folder: Path) -> None:
+        self._camera = camera
+        self._file = folder / (camera.video or "")
+
+    def shots(self) -> Iterator[DecodedShot]:
+        """From the beginning. Raises SourceError."""
+        if not self._file.is_file():
+            raise SourceError(f"there is no video {self._file}")
+        container = _open(str(self._file), {}, None)
+        grey = self._camera.kind == "thermal"
+        begun_s, first_s = time.monotonic(), None
+        with closing(container):
+            for frame in _frames(container, _video(container)):
+                at_s = frame.time or 0.0
+                first_s = at_s if first_s is None else first_s
+                time.sleep(max(0.0, begun_s + at_s - first_s - time.monotonic()))
+                yield DecodedShot(frame, None, grey=grey)
+
+
+def _open(url: str, options: dict[str, str], timeout: tuple[float, float] | None) -> InputContainer:
+    try:
+        return av.open(url, "r", options=options, timeout=timeout)
+    except HTTPUnauthorizedError:
+        raise Unauthorised("401: the camera wants another user or password") from None
+    except HTTPNotFoundError:
+        raise SourceError("404: the camera has no stream at this path") from None
+    except HTTPClientError as error:
+        raise SourceError(f"the address answers as no camera does: {_reason(error)}") from None
+    except InvalidDataError:
+        raise SourceError("what answers is no video stream") from None
+    except _FAULTS as error:
+        raise SourceError(f"cannot be opened: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    # Never str(error): it has the address with user and password.
+    if isinstance(error, ExitError):
+        return "nothing came in time"
+    found = error.strerror if isinstance(error, OSError) else None
+    return found or type(error).__name__
+
+
+def _video(container: InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise SourceError("there is no video in the stream")
+    stream = container.streams.video[0]
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """The frames that can be decoded, until the end."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except _FAULTS as error:
+            raise SourceError(f"the stream was lost: {_reason(error)}") from None
+        if packet is None:
+            return
+        yield from _decoded(stream, packet)
+
+
+def _decoded(stream: VideoStream, packet: av.Packet[Any]) -> list[av.VideoFrame]:
+    try:
+        frames = stream.decode(packet)
+    except _FAULTS:
+        # A packet that was damaged on the way. Without any frame the camera is silent.
+        return []
+    for frame in frames:
+        if too_many_pixels(frame.width, frame.height):
+            raise SourceError(f"images of {frame.width} x {frame.height} pixels are too large")
+    return frames
+
+
+def _taken_us(container: InputContainer, frame: av.VideoFrame) -> int | None:
+    """The time of capture by the camera's clock, once it has told (RTCP sender report)."""
+    begun_us = container.start_time_realtime
+    if begun_us is None or begun_us <= 0 or frame.time is None:
+        return None
+    return int(begun_us + np.rint(frame.time * 1e6))

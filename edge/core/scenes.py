@@ -1,0 +1,99 @@
+"""Whether a camera's image still lives: a frozen one repeats itself, a dark one shows nothing.
+
+Both are judged by blocks of pixels, since many cameras write a running clock into an image that is
+frozen or black.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.headers import NO_TIME
+
+View = Literal["good", "frozen", "dark"]
+BLOCKS = 16
+BLOCK_PIXELS = 16
+FROZEN_US = 5_000_000
+FROZEN_SHARE = 0.93
+_PAIR_US = 400_000
+_MOST_PAIRS, _LEAST_PAIRS = 64, 3
+_EQUAL = 0.02
+# The rows of blocks at the upper and lower edge, where clocks are written.
+_EDGE = BLOCKS // 8
+DARK_8, DARK_16 = 24, 32
+DARK_SPREAD = 8.0
+DARK_SHARE = 0.88
+
+
+class Stillness:
+    """Whether an image repeats itself, from pairs of frames that follow each other at once.
+
+    An encoder that gets the same image again sends nothing for most blocks, so that they are
+    decoded to equal pixels, but for the frame now and then that it sends whole. The noise of a
+    sensor changes most blocks all the time, however still the scene is. So an image is frozen
+    when in half of the pairs of FROZEN_US, FROZEN_SHARE of the blocks are equal. Frames further
+    apart would not tell: two codings of one image differ more than noise.
+    """
+
+    def __init__(self) -> None:
+        self._first: NDArray[np.float32] | None = None
+        self._at_us = NO_TIME
+        self._pairs: deque[tuple[int, float]] = deque(maxlen=_MOST_PAIRS)
+
+    def wants(self, time_us: int) -> bool:
+        """Whether this frame is to be shown: every frame must be asked for."""
+        return self._first is not None or not 0 <= time_us - self._at_us < _PAIR_US
+
+    def show(self, luminance: NDArray[Any], time_us: int) -> None:
+        """Looks at a frame, [rows, columns] or [rows, columns, channels]."""
+        blocks = _blocks(luminance)
+        first, before_us = self._first, self._at_us
+        self._first, self._at_us = blocks, time_us
+        if first is None or blocks is None or first.shape != blocks.shape:
+            return
+        equal = np.abs(first - blocks).mean(axis=2)[_EDGE:-_EDGE] < _EQUAL
+        self._pairs.append((time_us, float(equal.mean())))
+        if time_us - before_us < _PAIR_US:
+            self._first = None
+        while len(self._pairs) > _LEAST_PAIRS and self._pairs[1][0] <= time_us - FROZEN_US:
+            self._pairs.popleft()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the image has repeated itself for FROZEN_US."""
+        pairs = self._pairs
+        if len(pairs) < _LEAST_PAIRS or pairs[-1][0] - pairs[0][0] < FROZEN_US:
+            return False
+        return float(np.median([share for _, share in pairs])) >= FROZEN_SHARE
+
+
+def is_dark(image: NDArray[Any]) -> bool:
+    """Whether nearly all blocks of an image, uint8 or uint16, are black and without structure."""
+    blocks = _blocks(image)
+    if blocks is None:
+        return False
+    limit = DARK_8 if image.dtype.itemsize == 1 else DARK_16
+    black = (blocks.mean(axis=2) < limit) & (blocks.std(axis=2) < DARK_SPREAD)
+    return bool(black.mean() >= DARK_SHARE)
+
+
+def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Single pixels, BLOCK_PIXELS squared at most of each of BLOCKS squared blocks, as
+    [block row, block column, pixel]; None of an image too small for that."""
+    grey = image[..., 1] if image.ndim == 3 else image
+    rows, columns = (_picked(size) for size in grey.shape)
+    if rows is None or columns is None:
+        return None
+    picked = grey[np.ix_(rows, columns)].astype(np.float32)
+    high, wide = len(rows) // BLOCKS, len(columns) // BLOCKS
+    apart = picked.reshape(BLOCKS, high, BLOCKS, wide).swapaxes(1, 2)
+    return np.ascontiguousarray(apart).reshape(BLOCKS, BLOCKS, high * wide)
+
+
+def _picked(size: int) -> NDArray[np.intp] | None:
+    each = min(size // BLOCKS, BLOCK_PIXELS)
+    return (np.arange(BLOCKS * each) * size // (BLOCKS * each)) if each else None
