@@ -59,8 +59,8 @@ class Belt:
         at = SIDE * passed // TILE_FRAMES
         cut = np.concatenate(pair, axis=1)[:, at : at + SIDE]
         gain = 1 + _LIGHT * np.sin(2 * np.pi * frame / _LIGHT_FRAMES)
-        noise = _rng(self.seed, 1, frame).normal(0, _NOISE, cut.shape)
-        return np.clip(cut * gain + noise, 0, 255).astype(np.uint8)
+        noise = _rng(self.seed, 1, frame).normal(0, _NOISE, (SIDE, SIDE, 1))
+        return np.asarray(np.clip(cut * gain + noise, 0, 255), np.uint8)
 
     def _tile(self, number: int, defects: frozenset[int]) -> Picture:
         some = self.tiles.defective if number in defects else self.tiles.good

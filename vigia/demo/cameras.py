@@ -40,6 +40,7 @@ class Cameras:
     truth_file: Path
     origin_us: int
     first: int | None = None
+    round: int | None = None
     until_us: int = 0
     shown: int = 0
     events: list[Planted] = field(default_factory=list)
@@ -50,6 +51,8 @@ class Cameras:
         coders = [Coder(*self.film.picture(one, -_BEFORE).shape[1::-1]) for one in ASSETS]
         index = 0
         while not stop.is_set():
+            # A picture that cannot be there in time is not taken.
+            index = max(index, (_now_us() - self.origin_us) // PERIOD_US)
             frame = self._frame(index)
             if self.film.seconds is not None and frame >= self.film.seconds * FPS:
                 return
@@ -76,8 +79,8 @@ class Cameras:
     def _note(self, frame: int, time_us: int) -> None:
         if self.first is None or frame < 0:
             return
-        number = self.film.round_of(frame)
-        if self.film.round_of(frame - 1) != number or not self.shown:
+        if (number := self.film.round_of(frame)) != self.round:
+            self.round = number
             begin_us = self.origin_us + self.first * PERIOD_US
             self.events += [planted(event, begin_us) for event in self.film.round(number)]
             self.filmed().write(self.truth_file)

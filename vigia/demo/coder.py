@@ -23,7 +23,11 @@ class Coder:
     def __init__(self, width: int, height: int) -> None:
         coder: Any = av.CodecContext.create("libx264", "w")
         coder.width, coder.height, coder.pix_fmt = width, height, "yuv420p"
-        coder.time_base, coder.framerate, coder.gop_size = Fraction(1, FPS), Fraction(FPS), KEY_EVERY
+        coder.time_base, coder.framerate, coder.gop_size = (
+            Fraction(1, FPS),
+            Fraction(FPS),
+            KEY_EVERY,
+        )
         parameters = f"qp={_QUANTISER}:repeat-headers=1:annexb=1:scenecut=0:threads=1"
         coder.options = {
             "preset": "veryfast",

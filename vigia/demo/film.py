@@ -80,9 +80,7 @@ def _risen(events: list[Event], kind: EventKind) -> Callable[[float], float]:
 @lru_cache(maxsize=8)
 def _round(seed: int, events: bool, seconds: int, number: int) -> tuple[Event, ...]:
     begin_s = number * seconds
-    return tuple(
-        event.later(begin_s) for event in draw_scenes(seed, events, seconds, number)
-    )
+    return tuple(event.later(begin_s) for event in draw_scenes(seed, events, seconds, number))
 
 
 ASSETS = (BELT, TANK)

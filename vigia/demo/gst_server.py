@@ -99,7 +99,7 @@ def main() -> None:
     password = asked.password_file.read_text(encoding="utf-8").strip()
     server.set_auth(_auth(GstRtspServer, GstRtsp, asked.user, password))
     lanes = [_Lane(Gst) for _ in asked.names]
-    for name, lane in zip(asked.names, lanes):
+    for name, lane in zip(asked.names, lanes, strict=True):
         factory = _factory(Gst, GstRtspServer, GstRtsp)
         factory.connect("media-configure", lane.configure)
         server.get_mount_points().add_factory(f"/{name}", factory)

@@ -57,7 +57,7 @@ class Tank:
         rng = np.random.default_rng((self.seed, frame % 2**32))
         low, high = SPAN
         grey = (seen + rng.normal(0, _NOISE_C, seen.shape) - low) / (high - low) * 255
-        return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)
 
     def _wall(self, at_s: float) -> Floats:
         """The wall's temperature [HEIGHT] from the top: it follows what is behind it late, by
