@@ -88,6 +88,15 @@ class Cameras:
         self.shown += len(ASSETS)
 
 
+def _server(port: int, names: list[str], user: str | None, password_file: Path | None) -> Server:
+    if user is None or password_file is None:
+        # Only where it is needed: it takes a second to load.
+        from vigia.demo.pip_server import PipServer
+
+        return PipServer(port, names)
+    return GstServer(port, names, user, password_file)
+
+
 def _read_time(file: Path) -> int | None:
     try:
         return int(file.read_text(encoding="utf-8"))
@@ -123,9 +132,7 @@ def main(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     names = [one.rpartition("/")[2] for one in ASSETS]
-    assert user is not None
-    assert password_file is not None
-    server = GstServer(port, names, user, password_file)
+    server = _server(port, names, user, password_file)
     film = Film(seed, events, seconds, tiles())
     cameras = Cameras(film, server, begin, truth, _now_us() // PERIOD_US * PERIOD_US)
     try:
