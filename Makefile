@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := contracts broker edge stream exporters training vigia
 TEST_ARGS ?=
+RTSP_SERVER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 # The surface images that the image model learns from; they are not part of this repository.
 PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
@@ -24,8 +26,8 @@ setup: $(VENV)/.stamp-run $(VENV)/.stamp-kafka ## .venv with the command vigia, 
 demo: setup ## the whole line on real data, live in this terminal (DEMO_SEED, DEMO_EVENTS, DEMO_SECONDS, DEMO_JSON)
 	@$(BIN)/vigia demo
 
-test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto and Prometheus (TEST_ARGS="-k name")
-	@scripts/install-debian prometheus
+test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto, Prometheus and RTSP server (TEST_ARGS="-k name")
+	@scripts/install-debian prometheus $(RTSP_SERVER)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports

@@ -32,7 +32,7 @@ def encode_h264(images: Sequence[Image], *, fps: int, gop: int, bit_rate: int) -
 
 def decoded(video: bytes) -> Iterator[NDArray[Any]]:
     """Its images, BGR."""
-    with av.open(io.BytesIO(video)) as container:
+    with av.open(io.BytesIO(video), "r") as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="bgr24")
 
@@ -56,9 +56,10 @@ def h264_clip(folder: Path, images: Iterable[Image], *, gop: int = 15) -> Path:
     coder.framerate = Fraction(15)
     parameters = "repeat-headers=1:annexb=1:scenecut=0"
     coder.options = {"preset": "veryfast", "tune": "zerolatency", "x264-params": parameters}
-    packets = []
+    packets: list[Any] = []
     for number, image in enumerate(images):
-        coder.height, coder.width = image.shape[:2]
+        if not number:
+            coder.height, coder.width = image.shape[:2]
         frame = av.VideoFrame.from_ndarray(image, "bgr24")
         frame.pts = number
         packets += coder.encode(frame)

@@ -17,15 +17,23 @@ import pytest
 
 from broker.kafka_jars import checked_jars, default_folder, read_lock
 from broker.kafka_local import LocalKafka
+from broker.loopback import free_port
 from contracts.errors import BrokerError
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 from tests.processes.prometheus import Prometheus, find_prometheus
+from tests.processes.rtsp import RtspServer, rtsp_is_here
 
 # A shell starts what runs in its background with SIGINT ignored, and that is inherited: the
 # programs under test must get it whatever started the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-REAL = {"kafka": "kafka", "own_kafka": "kafka", "mosquitto": "mqtt", "prometheus": "prometheus"}
+REAL = {
+    "kafka": "kafka",
+    "own_kafka": "kafka",
+    "mosquitto": "mqtt",
+    "prometheus": "prometheus",
+    "rtsp": "rtsp",
+}
 """The marker of every test that uses a fixture of this name."""
 
 # Tests assert outcomes, never durations.
@@ -100,6 +108,24 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         pytest.skip("no Mosquitto: install Debian's package mosquitto")
     with Mosquitto(program, tmp_path / "mosquitto") as process:
         yield process
+
+
+@pytest.fixture
+def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
+    """`rtsp(user=, password=)` makes an RTSP server, not started; it ends with the test."""
+    if not rtsp_is_here():
+        pytest.skip("no RTSP server: install Debian's packages RTSP_SERVER of the Makefile")
+    made: list[RtspServer] = []
+
+    def make(**login: str) -> RtspServer:
+        folder = tmp_path / f"rtsp-{len(made)}"
+        folder.mkdir()
+        made.append(RtspServer(folder, free_port(), **login))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ from vigia.lazy import Lazy, LazyGroup
 
 _COMMANDS = {
     "demo": Lazy("vigia.demo.__main__:demo", "The whole line on real data, live in this terminal."),
+    "init": Lazy("vigia.commands.init:init", "Write a commented plant file to begin with."),
     "run": Lazy("vigia.commands.run:run", "All rooms on this box, for a plant of your own."),
     "config": Lazy("vigia.commands.config:config", "Check a plant file; its JSON Schema."),
     "topics": Lazy("vigia.commands.topics:topics", "Create and list the topics."),
     "tail": Lazy("vigia.commands.tail:tail", "Show the messages of a topic, decoded."),
     "alarms": Lazy("vigia.commands.alarms:alarms", "Show the present state of all alarms."),
+    "evidence": Lazy("vigia.commands.evidence:evidence", "The pictures behind camera alarms."),
     "edge": Lazy("edge.__main__:cli", "The agent at a site: MQTT in, Kafka out."),
     "stream": Lazy("stream.__main__:cli", "The workers: windows, detectors, alarms."),
     "exporters": Lazy("exporters.__main__:cli", "What the outside sees: Prometheus."),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from contracts.messages import Alert
-from contracts.texts import TRANSITIONS, Language, describe
+from contracts.texts import SEVERITIES, TRANSITIONS, Language, describe
 from vigia.board import Board
 from vigia.view import clock
 from vigia.words import word
@@ -28,18 +28,18 @@ class Changes:
 
     def lines(self, board: Board, lang: Language, names: Mapping[str, str]) -> list[str]:
         """What is new since the last call, bounded."""
-        found = [*self._processes(board), *self._sensors(board, lang, names)]
+        found = [*self._processes(board, lang), *self._sensors(board, lang, names)]
         if len(found) > MOST_CHANGES:
             rest = len(found) - MOST_CHANGES
             found = [*found[:MOST_CHANGES], word("more", lang, n=rest)]
         return found
 
-    def _processes(self, board: Board) -> Iterator[str]:
+    def _processes(self, board: Board, lang: Language) -> Iterator[str]:
         for name, status in board.statuses.items():
             young = status.at_us - status.started_us < _YOUNG_US
             if status.notes != self._notes.get(name, ()) and not young:
                 self._notes[name] = status.notes
-                yield f"{name}: {'; '.join(status.notes) or 'well again'}"
+                yield f"{name}: {'; '.join(status.notes) or word('well', lang)}"
 
     def _sensors(self, board: Board, lang: Language, names: Mapping[str, str]) -> Iterator[str]:
         for asset, sources in board.sources().items():
@@ -55,21 +55,23 @@ class Changes:
 def alert_line(alert: Alert, lang: Language, names: Mapping[str, str]) -> str:
     """As `14:05:09.5 raised critical theft: Line 3: inlet exceeds outlet by 4.2 %`."""
     what = TRANSITIONS[alert.transition][lang]
-    return f"{clock(alert.at_us)} {what} {alert.severity} {alert.rule}: " + describe(
-        alert, lang, names
-    )
+    severity = SEVERITIES[alert.severity][lang]
+    told = describe(alert, lang, names)
+    return f"{clock(alert.at_us)} {what} {severity} {alert.rule}: {told}"
 
 
-def state_line(board: Board, now_us: int) -> str:
+def state_line(board: Board, now_us: int, lang: Language = "en") -> str:
     """How the line does, in one line."""
     sources = [source for group in board.sources().values() for source in group]
-    rate = sum(source.rate_hz for source in sources)
-    ill = sum(source.state not in ("ok", "waiting") for source in sources)
     accounts = board.accounts().values()
-    dropped = sum(sum(account.dropped.values()) for account in accounts)
     wrong = sum(account.missing != 0 for account in accounts)
-    return (
-        f"{clock(now_us)} {len(sources)} sensors, {rate:.0f} readings/s, {ill} silent or out of "
-        f"range; {len(board.raised())} alarms raised; {dropped} dropped"
-        + (f"; {wrong} stages do not add up" if wrong else "")
+    told = word(
+        "line",
+        lang,
+        sensors=len(sources),
+        rate=f"{sum(source.rate_hz for source in sources):.0f}",
+        ill=sum(source.state not in ("ok", "waiting") for source in sources),
+        raised=len(board.raised()),
+        dropped=sum(sum(account.dropped.values()) for account in accounts),
     )
+    return f"{clock(now_us)} {told}" + (word("unbalanced", lang, n=wrong) if wrong else "")

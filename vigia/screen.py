@@ -100,7 +100,7 @@ class Screen:
             self._fresh.clear()
             if now.now_us >= next_us and self.board.statuses:
                 next_us = now.now_us + EVERY_US
-                self.line(state_line(self.board, now.now_us))
+                self.line(state_line(self.board, now.now_us, self._lang))
             await asyncio.sleep(_REFRESH_S)
 
 

@@ -71,13 +71,15 @@ def render(
         middle: list[RenderableType] = [beside]
     else:
         middle = [_alarms(board, frame, lang, max(3, height - 26)), books]
+    # What was said stands where the smallest terminal shows it.
     parts = [
         _head(frame, lang),
+        *(Text(line, style="yellow") for line in frame.said),
         _assets(board, frame, lang, width),
         *middle,
         _processes(board, frame, lang),
     ]
-    return Group(*parts, *(Text(line, style="yellow") for line in frame.said))
+    return Group(*parts)
 
 
 def _head(frame: Frame, lang: Language) -> Text:

@@ -92,6 +92,8 @@ class CameraEye:
             retry_s = min(2 * retry_s, RETRY_S[1])
 
     def _session(self) -> None:
+        # Of another session, its first frame follows none.
+        self._still = Stillness()
         shots: Any = self._source.shots()
         with closing(shots):
             for shot in shots:

@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import DecodeError, SourceError
-from contracts.frames import MAX_FRAME_BYTES, MAX_PIXELS
+from contracts.frames import MAX_FRAME_BYTES
 from contracts.image_heads import read_head
 from contracts.plant.cameras import Camera
-from edge.core.framing import Picture, attempts, cut, scaled, too_many_pixels
+from edge.core.framing import Picture, attempts, cut, scaled, too_large
 from edge.core.scenes import View, is_dark
 
 MAX_FILE_BYTES = 100_000_000
 _AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+_END_OF_JPEG = b"\xff\xd9"
 # Each camera has threads of its own.
 cv2.setNumThreads(1)
+# What is wrong with an image is in our own words.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def develop(image: NDArray[Any], camera: Camera, *, frozen: bool) -> Picture | None:
@@ -28,6 +31,8 @@ def develop(image: NDArray[Any], camera: Camera, *, frozen: bool) -> Picture | N
     rows, columns = cut(image.shape[1], image.shape[0], camera.region)
     kept = np.ascontiguousarray(image[rows, columns])
     view: View = "dark" if is_dark(kept) else "frozen" if frozen else "good"
+    if camera.kind == "thermal" and kept.ndim == 3:
+        kept = cv2.cvtColor(kept, cv2.COLOR_BGR2GRAY)
     if camera.encoding == "jpeg" and kept.dtype == np.uint16:
         kept = (kept >> 8).astype(np.uint8)
     for number, (quality, scale) in enumerate(attempts(camera.encoding, camera.quality)):
@@ -53,10 +58,11 @@ def read_image(file: Path) -> NDArray[Any]:
 def decode(data: bytes) -> NDArray[Any]:
     """The pixels of an encoded image. Raises DecodeError."""
     head = read_head(data)
-    if too_many_pixels(head.width, head.height):
-        raise DecodeError(
-            f"{head.width} x {head.height} pixels, more than {MAX_PIXELS}", reason="too-large"
-        )
+    if too_large(head.width, head.height):
+        raise DecodeError(f"{head.width} x {head.height} pixels are too many", reason="too-large")
+    # The decoder would make do with half a JPEG, and paint the rest grey.
+    if head.format == "jpeg" and _END_OF_JPEG not in data[len(data) // 2 :]:
+        raise DecodeError("a JPEG that ends too early")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_IT_IS)
     except cv2.error as error:

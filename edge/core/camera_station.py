@@ -16,7 +16,7 @@ from edge.core.framing import Picture
 from edge.core.stamps import CameraClock, Clock, Pace, Stamp
 
 STAGE = "edge.frames"
-RATE, OVERTAKEN = "rate", "overtaken"
+RATE, OVERTAKEN, ABANDONED = "rate", "overtaken", "abandoned"
 
 
 class CameraStation:
@@ -80,6 +80,9 @@ class CameraStation:
 
     def taken(self) -> None:
         """The frame that waited is being looked at and encoded."""
+        if self._in_hand is not None:
+            # Whoever had it came to an end that nobody foresaw.
+            self._dropped[ABANDONED] += 1
         self._in_hand, self._next = self._next, None
 
     def developed(self, picture: Picture, now_us: int) -> None:

@@ -10,6 +10,8 @@ from contracts.frames import MAX_PIXELS
 from edge.core.scenes import View
 
 Encoding = Literal["jpeg", "png"]
+MAX_SIDE = 20_000
+"""Of an image, in pixels: what FrameHeaders can say."""
 _QUALITIES = (75, 55)
 _SCALES = (0.5, 0.25, 0.125)
 
@@ -57,9 +59,9 @@ def scaled(width: int, height: int, size: tuple[int, int] | None, scale: float) 
     return max(1, round(wide * scale)), max(1, round(high * scale))
 
 
-def too_many_pixels(width: int, height: int) -> bool:
+def too_large(width: int, height: int) -> bool:
     """Whether an image of that size is not decoded at all."""
-    return width * height > MAX_PIXELS
+    return width * height > MAX_PIXELS or max(width, height) > MAX_SIDE
 
 
 def _span(begin: float, end: float, size: int) -> slice:

@@ -36,10 +36,12 @@ class Stillness:
     decoded to equal pixels, but for the frame now and then that it sends whole. The noise of a
     sensor changes most blocks all the time, however still the scene is. So an image is frozen
     when in half of the pairs of FROZEN_US, FROZEN_SHARE of the blocks are equal. Frames further
-    apart would not tell: two codings of one image differ more than noise.
+    apart would not tell: two codings of one image differ more than noise. `frozen` is the answer
+    as of the last frame that was shown; it may be read by another thread.
     """
 
     def __init__(self) -> None:
+        self.frozen = False
         self._first: NDArray[np.float32] | None = None
         self._at_us = NO_TIME
         self._pairs: deque[tuple[int, float]] = deque(maxlen=_MOST_PAIRS)
@@ -61,10 +63,9 @@ class Stillness:
             self._first = None
         while len(self._pairs) > _LEAST_PAIRS and self._pairs[1][0] <= time_us - FROZEN_US:
             self._pairs.popleft()
+        self.frozen = self._repeats()
 
-    @property
-    def frozen(self) -> bool:
-        """Whether the image has repeated itself for FROZEN_US."""
+    def _repeats(self) -> bool:
         pairs = self._pairs
         if len(pairs) < _LEAST_PAIRS or pairs[-1][0] - pairs[0][0] < FROZEN_US:
             return False

@@ -22,7 +22,9 @@ def vigia(tmp_path: Path) -> Iterator[Start]:
         # What the demo leaves behind shows in the test's own folder.
         temporary = tmp_path / "tmp"
         temporary.mkdir(exist_ok=True)
-        started.append(MarkedProcess(list(arguments), output, {"TMPDIR": str(temporary), **env}))
+        # The tests look for English texts, whatever is spoken where they run.
+        env = {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8", **env}
+        started.append(MarkedProcess(list(arguments), output, env))
         return started[-1]
 
     yield start

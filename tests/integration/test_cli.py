@@ -135,6 +135,21 @@ def test_every_topic_is_decoded(kafka: RunningKafka, link: tuple[str, ...], pref
     assert "spots  0.75 / 0.5" in shown("evidence", link)[0]
 
 
+def test_pictures_are_listed_and_saved(
+    kafka: RunningKafka, link: tuple[str, ...], prefix: str, tmp_path: Path
+) -> None:
+    assert vigia("evidence", *link).stdout == "no pictures\n"
+    write(kafka, samples.evidence(prefix), samples.evidence(prefix))
+    listed = vigia("evidence", *link, "--asset", "north/line1", "--save", str(tmp_path / "seen"))
+    assert listed.exit_code == 0, listed.output
+    (line,) = listed.stdout.splitlines()
+    assert "north/line1  spots  0.75 / 0.5" in line
+    (file,) = (tmp_path / "seen").iterdir()
+    assert str(file) in line
+    assert file.read_bytes() == samples.evidence(prefix).value
+    assert vigia("evidence", *link, "--asset", "other/x").stdout == "no pictures\n"
+
+
 def test_what_cannot_be_decoded_is_shown_with_its_size(
     kafka: RunningKafka, link: tuple[str, ...], prefix: str
 ) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ assert all(map(Gst.ElementFactory.find, ("h264parse", "rtph264pay", "rtpjpegpay"
 """
 
 
+@cache
 def rtsp_is_here() -> bool:
     """Whether Debian's Python has what the server needs."""
     if not Path(DEBIAN_PYTHON).exists():

@@ -57,8 +57,11 @@ def texts(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
             f"False alarms an hour: held-out good tiles pass in random order, {recipe.BELT_STEP} "
             f"pixels a frame, {recipe.BELT_FRAMES} frames a fold at {recipe.BELT_RATE:g} frames a "
             "second, as JPEG, in light that swings by a tenth. Frames in a row above the limit "
-            "are one alarm, and one frame is enough."
+            "are one alarm, and one frame is enough; "
+            f"{recipe.FOLDS * recipe.BELT_FRAMES / recipe.BELT_RATE / 3600:g} h a material. The "
+            "last column needs no limit: the defective tiles that score above all of these frames."
         ),
+        "shipped": f"of fold {SHIPPED_FOLD + 1}",
         "verdict": verdict(metrics),
         "judges": metrics,
     }
@@ -67,17 +70,25 @@ def texts(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
 def verdict(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Where the simple rule is as good as the shipped model or better, by the figures."""
     model, rule = metrics[SHIPPED_JUDGE], metrics["dark spot"]
-    as_good = [name for name in model if rule[name]["auroc_mean"] >= model[name]["auroc_mean"]]
-    finds = [name for name in model if rule[name]["found"] > model[name]["found"]]
-    quiet = [
-        name
-        for name in model
-        if rule[name]["false_alarms_an_hour"] > model[name]["false_alarms_an_hour"]
-    ]
+
+    def where(column: str, sign: int) -> str:
+        """The materials on which the rule has more (or less) in this column."""
+        return _names(n for n in model if sign * (rule[n][column] - model[n][column]) > 0)
+
+    as_good = _names(n for n in model if rule[n]["auroc_mean"] >= model[n]["auroc_mean"])
+    missed = ", ".join(
+        f"{row['defective'] - row['found']} of {row['defective']} on {name}"
+        for name, row in model.items()
+        if row["found"] < row["defective"]
+    )
     return (
         "A threshold on the darkest spot tells good from defective tiles as well as the model on "
-        f"{_names(as_good)}, and finds more at its limit on {_names(finds)}. Across the seams of a "
-        f"belt it raises more false alarms on {_names(quiet)}."
+        f"{as_good}, and finds more at its limit on {where('found', 1)}. Across the seams of a "
+        f"belt it raises more false alarms on {where('false_alarms_an_hour', 1)}; whatever the "
+        f"limit, it has more defective tiles above the whole belt on {where('above_belt', 1)}, "
+        f"fewer on {where('above_belt', -1)}.\n\nThe model has one limit for all materials, which "
+        f"the most restless one sets. With it the model misses {missed or 'nothing'}; a "
+        "detector's `factor` lowers it for a calmer material."
     )
 
 

@@ -33,15 +33,19 @@ def _head(manifest: ImageManifest) -> list[str]:
 def _tables(manifest: ImageManifest) -> list[str]:
     judges: Any = manifest.metrics["judges"]
     lines = ["## On samples that were never fitted on", "", str(manifest.metrics["split"]), ""]
-    lines += ["| judge | material | AUROC by fold | found | good tiles above | false alarms/h |"]
-    lines += ["|---|---|---|---|---|---|"]
+    lines += [
+        "| judge | material | AUROC by fold | found | good tiles above | false alarms/h "
+        "| above the whole belt |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, materials in judges.items():
         for material, row in materials.items():
             folds = ", ".join(f"{value:.3f}" for value in row["auroc"])
             lines.append(
                 f"| {name} | {material} | {folds} (mean {row['auroc_mean']:.3f} "
                 f"± {row['auroc_spread']:.3f}) | {row['found']} of {row['defective']} "
-                f"| {row['wrong']} of {row['normal']} | {row['false_alarms_an_hour']:g} |"
+                f"| {row['wrong']} of {row['normal']} | {row['false_alarms_an_hour']:g} "
+                f"| {row['above_belt']} of {row['defective']} |"
             )
     return [*lines, "", str(manifest.metrics["belt"]), ""]
 
@@ -49,9 +53,10 @@ def _tables(manifest: ImageManifest) -> list[str]:
 def _foot(manifest: ImageManifest) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     return [
-        "The package holds `class, all materials`. `one-class` is the Mahalanobis distance of a "
-        "cell's features from those of normal pictures alone; `dark spot` is how far the darkest "
-        "blurred spot lies below the median of its picture, and needs no model.",
+        f"The package holds `class, all materials`, {manifest.metrics['shipped']}. `one-class` is "
+        "the Mahalanobis distance of a cell's features from those of normal pictures alone; `dark "
+        "spot` is how far the darkest blurred spot lies below the median of its picture, and needs "
+        "no model.",
         "",
         "## What it is not",
         "",

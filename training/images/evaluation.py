@@ -34,7 +34,8 @@ def auroc(normal: Scores, defective: Scores) -> float:
 def verdicts(
     limit: float, normal: Scores, defective: Scores, belt: Scores
 ) -> dict[str, float | int]:
-    """AUROC and what a limit makes of held-out tiles and of the frames of a normal belt."""
+    """AUROC and what a limit makes of held-out tiles and of the frames of a normal belt; and
+    whatever the limit, how many defective tiles score `above_belt`, above all of its frames."""
     over = belt > limit
     starts = int(over[0]) + int((over[1:] & ~over[:-1]).sum())
     return {
@@ -43,6 +44,7 @@ def verdicts(
         "defective": len(defective),
         "wrong": int((normal > limit).sum()),
         "normal": len(normal),
+        "above_belt": int((defective > belt.max()).sum()),
         "belt_frames": len(belt),
         "belt_above": int(over.sum()),
         "belt_alarms": starts,
