@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from tests.e2e.conftest import Start
+from tests.processes.marked import MarkedProcess
 from vigia.demo.rtsp import gstreamer_is_here
 
 pytestmark = [pytest.mark.kafka, pytest.mark.mqtt, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -57,9 +60,17 @@ def test_a_short_demo_finds_what_it_planted(vigia: Start, tmp_path: Path) -> Non
     assert not list((tmp_path / "tmp").iterdir())
 
 
+def _wait_until_it_plays(demo: MarkedProcess) -> None:
+    # 200 readings of sensors a second, and some ten frames of cameras.
+    limit = time.monotonic() + 90
+    while re.search(r" 2[01]\d readings/s", demo.text) is None:
+        assert time.monotonic() < limit, demo.text
+        time.sleep(0.1)
+
+
 def test_ctrl_c_leaves_no_process_and_no_file(vigia: Start, tmp_path: Path) -> None:
     demo = vigia("demo")
-    demo.wait_for("200 readings/s")
+    _wait_until_it_plays(demo)
     # GStreamer's server is a process of its own.
     assert len(demo.family()) == (9 if gstreamer_is_here() else 8)
     demo.signal(signal.SIGINT)
