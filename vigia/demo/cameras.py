@@ -83,6 +83,7 @@ class Cameras:
             self.round = number
             begin_us = self.origin_us + self.first * PERIOD_US
             self.events += [planted(event, begin_us) for event in self.film.round(number)]
+            self.until_us = time_us
             self.filmed().write(self.truth_file)
         self.until_us = time_us
         self.shown += len(ASSETS)

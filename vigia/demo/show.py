@@ -56,6 +56,7 @@ class Show:
     session: Session
     began_s: float = field(default_factory=time.monotonic)
     playing_s: float | None = None
+    cameras: RoomProcess | None = None
 
     async def play(self) -> Report | None:
         """Starts, replays, drains. None when the end was asked for before anything was planted."""
@@ -76,9 +77,9 @@ class Show:
             "starting Kafka, an MQTT broker, edge, worker, exporter and two cameras ..."
         )
         wish = self.wish
-        cameras = self.eyes.part(wish.seed, events=wish.events > 0, seconds=wish.seconds)
+        self.cameras = self.eyes.part(wish.seed, events=wish.events > 0, seconds=wish.seconds)
         # First, so that they are there when the edge looks for them.
-        await self.line.supervisor.start(cameras, keep=False)
+        await self.line.supervisor.start(self.cameras, keep=False)
         await self.line.start()
         return True
 
@@ -151,7 +152,10 @@ class Show:
 
     def _restarts(self) -> list[str]:
         ends = self.line.supervisor.restarts()
-        return [f"{name} ended {n} times" for name, n in ends.items() if n]
+        found = [f"{name} ended {n} times" for name, n in ends.items() if n]
+        if self.cameras is not None and self.cameras.exit_code:
+            found.append(f"{CAMERAS} {self.cameras.last_words()}")
+        return found
 
     def _truth(self) -> Truth:
         try:
