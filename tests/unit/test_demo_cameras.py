@@ -98,7 +98,7 @@ def test_what_is_encoded_can_be_decoded_from_any_key_frame() -> None:
     rng = np.random.default_rng(1)
     pictures = [rng.integers(0, 200, (240, 320, 3)).astype(np.uint8) for _ in range(25)]
     units = [coder.encode(one) for one in pictures]
-    assert [at for at, (_, key) in enumerate(units) if key] == [0, KEY_EVERY, 2 * KEY_EVERY]
+    assert [at for at, (_, key) in enumerate(units) if key] == list(range(0, 25, KEY_EVERY))
     decoder = av.CodecContext.create("h264", "r")
     found = [f for unit, _ in units[KEY_EVERY:] for f in decoder.decode(av.Packet(unit))]
     assert len([*found, *decoder.decode(None)]) == 25 - KEY_EVERY

@@ -10,7 +10,7 @@ import av
 from vigia.demo.belt import Picture
 from vigia.demo.scenes import FPS
 
-KEY_EVERY = 2 * FPS
+KEY_EVERY = FPS
 """Frames from one that can be decoded by itself to the next."""
 # Of a fixed quantiser: one that follows the content refines a picture that stands still for ever,
 # which no frozen camera does.
