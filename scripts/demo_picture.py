@@ -17,6 +17,7 @@ from rich.console import Console
 
 from contracts.messages import AlarmClass
 from vigia.demo.__main__ import line_of
+from vigia.demo.eyes import Eyes
 from vigia.demo.show import Show, Wish
 from vigia.session import Session
 from vigia.view import render
@@ -30,9 +31,10 @@ async def main() -> None:
     """Raises TimeoutError when no alarm comes within a minute."""
     folder = Path(tempfile.mkdtemp(prefix="vigia-picture-"))
     session = Session()
-    screen, line = line_of(folder, Console(file=StringIO()), "en")
+    eyes = Eyes.prepare(folder)
+    screen, line = line_of(eyes, Console(file=StringIO()), "en")
     session.supervisor = line.supervisor
-    show = Show(Wish(SEED, 4, 90), line, screen, session)
+    show = Show(Wish(SEED, 4, 90), line, eyes, screen, session)
     playing = asyncio.create_task(show.play())
     try:
         async with asyncio.timeout(90):

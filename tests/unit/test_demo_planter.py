@@ -8,7 +8,8 @@ import numpy as np
 
 from contracts.messages import Account
 from vigia.demo.planter import pulses_in
-from vigia.demo.truth import Truth
+from vigia.demo.planting import EventKind
+from vigia.demo.truth import Filmed, Planted, Truth
 
 
 def test_stretches_of_a_jumping_meter() -> None:
@@ -28,3 +29,17 @@ def test_the_truth_is_read_as_it_was_written(tmp_path: Path) -> None:
     truth.write(file)
     assert Truth.model_validate_json(file.read_bytes()) == truth
     assert [one.name for one in tmp_path.iterdir()] == ["truth.json"]
+
+
+def test_planter_and_cameras_are_told_together() -> None:
+    def event(kind: EventKind, at: int) -> Planted:
+        return Planted(
+            asset="a/1", kind=kind, start_us=at, end_us=at + 1, ramp_s=0.0, size=0.1, split=0.0
+        )
+
+    account = Account(unit="reading", taken_in=0, gone_out=0, held=0)
+    theft, stuck = event(EventKind.WITHDRAWAL, 7), event(EventKind.STUCK, 3)
+    truth = Truth(seed=7, first_us=1, until_us=20, events=(theft,), pulses=(), account=account)
+    both = truth.beside(Filmed(until_us=19, events=(stuck,), shown=5))
+    assert (both.first_us, both.until_us) == (1, 19)
+    assert both.events == (stuck, theft)

@@ -13,7 +13,17 @@ from vigia.demo.summary import Findings, Raising, Rules, compare, raisings, rule
 from vigia.demo.truth import Planted, Pulse, Truth
 
 S = 1_000_000
-RULES = Rules({"theft": 6 * S, "jump": 2 * S, "gauge": 6 * S}, frozenset({"jump"}))
+WATCHING = {
+    EventKind.WITHDRAWAL: "theft",
+    EventKind.LEVEL: "full",
+    EventKind.INTERFACE: "water",
+    EventKind.STUCK: "blind",
+}
+RULES = Rules(
+    {"theft": 6 * S, "jump": 2 * S, "gauge": 6 * S, "full": 5 * S, "water": 5 * S, "blind": 5 * S},
+    {kind: frozenset({rule}) for kind, rule in WATCHING.items()},
+    frozenset({"jump"}),
+)
 
 
 def planted(start: int, end: int, asset: str = "a/1", kind: str = "withdrawal") -> Planted:
@@ -128,6 +138,22 @@ def test_what_was_cut_short_is_not_due_but_its_alarm_is_no_fault() -> None:
     assert (findings.due, findings.missed, findings.spurious) == ((), (), ())
 
 
+def test_each_kind_is_told_by_its_own_rules_alone() -> None:
+    event = planted(20, 30, kind="level")
+    right, wrong = raised(24.0, rule="full"), raised(24.0, rule="water")
+    findings = judged([event], [right, wrong])
+    assert findings.missed == ()
+    assert findings.found == ((right,),)
+    assert findings.spurious == (wrong,)
+
+
+@pytest.mark.parametrize(("kind", "found"), [("instrument", True), ("process", False)])
+def test_a_stuck_camera_is_an_instruments_fault(kind: str, found: bool) -> None:
+    event = planted(20, 30, kind="stuck-camera")
+    findings = judged([event], [raised(26.0, rule="blind", kind=kind)])
+    assert bool(findings.missed) is not found
+
+
 def alert(transition: Transition, at: int, activation: str = "x") -> Alert:
     return Alert(
         id=f"{activation}{transition}{at}",
@@ -164,3 +190,10 @@ def test_the_demo_plant_gives_each_rule_its_slack() -> None:
     rules = rules_of(read_plant(file.read_text(encoding="utf-8"), str(file)))
     assert rules.pulse_rules == {"outlet-pulse"}
     assert rules.slack_us["theft"] == 6 * S
+    assert rules.told_by == {
+        EventKind.WITHDRAWAL: {"theft", "line-anomaly"},
+        EventKind.DEFECT: {"tile-defect"},
+        EventKind.LEVEL: {"overfill"},
+        EventKind.INTERFACE: {"water-rises"},
+        EventKind.STUCK: {"blind-camera"},
+    }

@@ -91,7 +91,7 @@ def test_a_seed_is_a_plan_and_another_is_another() -> None:
 
 def test_all_assets_kinds_and_sizes_are_drawn() -> None:
     events = [event for seed in range(200) for event in draw(seed, 4, 90, ASSETS).events]
-    for kind in EventKind:
+    for kind in (EventKind.WITHDRAWAL, EventKind.PUMP_CHANGE):
         drawn = [event for event in events if event.kind is kind]
         assert {event.asset for event in drawn} == set(ASSETS)
         sizes = [abs(event.size) for event in drawn]

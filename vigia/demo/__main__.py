@@ -14,6 +14,7 @@ from rich.console import Console
 from contracts.errors import VigiaError
 from contracts.texts import LANGUAGES, Language
 from vigia.commands.connection import load_plant
+from vigia.demo.eyes import Eyes
 from vigia.demo.planting import DEFAULT_EVENTS, DEFAULT_SECONDS, draw, room
 from vigia.demo.recording import recordings
 from vigia.demo.report import Report
@@ -83,10 +84,11 @@ def _checked_events(seed: int, events: int | None, seconds: int | None) -> int:
 
 async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -> int:
     session = Session(on_kill=lambda: _clean(folder, failed=False))
-    screen, line = line_of(folder, console, lang)
+    eyes = Eyes.prepare(folder)
+    screen, line = line_of(eyes, console, lang)
     session.supervisor = supervisor = line.supervisor
     try:
-        report = await Show(wish, line, screen, session).play()
+        report = await Show(wish, line, eyes, screen, session).play()
     except VigiaError as error:
         console.print(f"vigia: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -102,23 +104,28 @@ async def _perform(wish: Wish, folder: Path, console: Console, lang: Language) -
     return 1 if report.faults else 0
 
 
-def line_of(folder: Path, console: Console, lang: Language) -> tuple[Screen, Line]:
+def line_of(eyes: Eyes, console: Console, lang: Language) -> tuple[Screen, Line]:
     """The demo's line, not yet started, and the screen that hears of it."""
     screen = Screen(console, lang)
-    screen.hearer = line = Line(_layout(folder, screen), Supervisor(screen.say), screen.say)
+    screen.hearer = line = Line(_layout(eyes, screen), Supervisor(screen.say), screen.say)
     return screen, line
 
 
-def _layout(folder: Path, screen: Screen) -> Layout:
+def _layout(eyes: Eyes, screen: Screen) -> Layout:
     program = find_mosquitto()
     if program is None:
         screen.say("MQTT broker: amqtt from pip, which keeps no sessions; Mosquitto would")
+    if not eyes.guarded:
+        screen.say(
+            "cameras: aio-rtsp-toolkit from pip, which asks for no password; GStreamer would"
+        )
+    plant_file = eyes.staged(PLANT_FILE)
     return Layout(
-        plant_file=PLANT_FILE,
-        plant=load_plant(PLANT_FILE),
-        folder=folder,
+        plant_file=plant_file,
+        plant=load_plant(plant_file),
+        folder=eyes.folder,
         instance="demo",
-        own_mqtt=LocalMqtt(folder / "mqtt", program),
+        own_mqtt=LocalMqtt(eyes.folder / "mqtt", program),
         metrics_port=some_port(METRICS_PORT),
     )
 
@@ -131,7 +138,9 @@ def _print(report: Report, console: Console, lang: Language, *, so_far: bool) ->
     for fault in report.faults:
         console.print(f"not passed: {fault}", markup=False, highlight=False, soft_wrap=True)
     if not report.faults and not so_far:
-        console.print("passed: nothing missed, nothing spurious, every reading accounted for")
+        console.print(
+            "passed: nothing missed, nothing spurious, every reading and every frame accounted for"
+        )
 
 
 def _clean(folder: Path, *, failed: bool) -> None:

@@ -1,4 +1,5 @@
-"""Whether every reading can be accounted for, from the planter to the alarms. Pure."""
+"""Whether every reading and every frame can be accounted for, from the planter and the cameras to
+the alarms. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ STAGES = (
     "planter.publish",
     "edge.mqtt",
     "edge.rows",
+    "edge.frames",
+    "stream.frames",
     "stream.reading-messages",
     "stream.rows",
     "stream.windows",
@@ -21,11 +24,15 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class OnTopics:
-    """What lies on the topics, counted by reading them: rows and readings in batches, results
-    of windows in detections."""
+    """What lies on the topics, counted by reading them: all rows; sensors' readings in them, and
+    rows of assets that a camera watches; frames, and those of them that have an image (the others
+    say that a camera is silent); results of windows in detections."""
 
     rows: int
     readings: int
+    seen_rows: int
+    frames: int
+    images: int
     detections: int
 
 
@@ -54,6 +61,9 @@ def _between(accounts: Mapping[str, Account], lies: OnTopics) -> list[str]:
         ("published", out["planter.publish"], "came to the edge", taken["edge.mqtt"]),
         ("published", out["planter.publish"], "were read by the edge", taken["edge.rows"]),
         ("written by the edge", out["edge.rows"], "lie in the readings", lies.readings),
+        ("frames written by the edge", out["edge.frames"], "have an image", lies.images),
+        ("frames lie", lies.frames, "came to the workers", taken["stream.frames"]),
+        ("frames were looked at", out["stream.frames"], "rows tell of them", lies.seen_rows),
         ("rows lie in the readings", lies.rows, "came to the workers", taken["stream.rows"]),
         ("results written", out["stream.windows"], "lie in the detections", lies.detections),
         ("lie in the detections", lies.detections, "came to alarming", taken["stream.alarms"]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from broker.reader import read
 from contracts.messages import AlarmState, Alert, DetectionBatch, Status
 from contracts.readings import Quality, ReadingDecoder
-from contracts.topics import READINGS, topic_name
+from contracts.topics import FRAMES, READINGS, topic_name
 from vigia.demo.books import OnTopics
 from vigia.feed import Looker
 
@@ -42,17 +43,35 @@ class Harvest:
         self.screen.on_alert(alert, timestamp_us)
 
 
-async def count_topics(bootstrap: str, prefix: str, detections: int) -> OnTopics:
-    """Reads what the edge wrote and counts it: rows, and cells that hold a reading."""
-    decoder, rows, readings = ReadingDecoder(), 0, 0
+async def count_topics(
+    bootstrap: str, prefix: str, seen: Collection[str], detections: int
+) -> OnTopics:
+    """Reads what the edge and the workers wrote and counts it: rows, cells that hold a sensor's
+    reading, rows of the assets that are `seen` by cameras; and frames."""
+    decoder, rows, readings, seen_rows = ReadingDecoder(), 0, 0, 0
     topic = topic_name(READINGS, prefix)
     async with aclosing(read(bootstrap, topic, until_end=True)) as records:
         async for record in records:
             batch = decoder.decode(record.value, record.headers)
             rows += len(batch.times_us)
+            if batch.asset in seen:
+                seen_rows += len(batch.times_us)
+                continue
             measured = (batch.quality == Quality.GOOD) | (batch.quality == Quality.OUT_OF_RANGE)
             readings += int(measured.sum())
-    return OnTopics(rows=rows, readings=readings, detections=detections)
+    frames, images = await _count_frames(bootstrap, prefix)
+    return OnTopics(rows, readings, seen_rows, frames, images, detections)
+
+
+async def _count_frames(bootstrap: str, prefix: str) -> tuple[int, int]:
+    """All that lie on the topic, and those that have an image."""
+    frames, images = 0, 0
+    topic = topic_name(FRAMES, prefix)
+    async with aclosing(read(bootstrap, topic, until_end=True)) as records:
+        async for record in records:
+            frames += 1
+            images += bool(record.value)
+    return frames, images
 
 
 def percentile_ms(latencies_us: deque[int], share: float) -> float | None:

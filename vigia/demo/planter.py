@@ -22,9 +22,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from contracts.messages import Account
-from vigia.demo.planting import DEFAULT_SECONDS, Event, Plan, draw, rows
+from vigia.demo.planting import DEFAULT_SECONDS, Plan, draw, rows
 from vigia.demo.recording import PERIOD_US, ROWS_PER_S, SIGNALS, Recording, Rows, recordings
-from vigia.demo.truth import Planted, Pulse, Truth
+from vigia.demo.truth import Planted, Pulse, Truth, planted
 
 TOPIC = "plant/{asset}/{signal}"
 PULSE_RATIO = 1.3
@@ -102,7 +102,7 @@ class Planter:
             length = DEFAULT_SECONDS if self.seconds is None else self.seconds
             plan = self._plan(number, length)
             begin_us = self.first_us + number * length * 1_000_000
-            self.events += [_planted(event, begin_us) for event in plan.events]
+            self.events += [planted(event, begin_us) for event in plan.events]
             self.truth().write(file)
             values = {
                 asset: rows(plan, run, 0, length * ROWS_PER_S) for asset, run in self.runs.items()
@@ -152,18 +152,6 @@ def pulses_in(values: Mapping[str, Rows], done: int, begin_us: int) -> list[Puls
                 first, last = (begin_us + int(stretch[at]) * PERIOD_US for at in (0, -1))
                 found.append(Pulse(asset=asset, start_us=first, end_us=last))
     return found
-
-
-def _planted(event: Event, begin_us: int) -> Planted:
-    return Planted(
-        asset=event.asset,
-        kind=event.kind,
-        start_us=begin_us + round(event.start_s * 1e6),
-        end_us=begin_us + round(event.end_s * 1e6),
-        ramp_s=event.ramp_s,
-        size=event.size,
-        split=event.split,
-    )
 
 
 def _now_us() -> int:

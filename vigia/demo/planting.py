@@ -12,7 +12,7 @@ outlet meter are in the recording itself; nothing plants them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -36,17 +36,22 @@ class PlantingError(VigiaError):
 
 
 class EventKind(StrEnum):
-    """What is planted. Only a withdrawal is to be found."""
+    """What is planted. A pump change is not to be found, all others are: a withdrawal in a
+    pipeline, and what happens before the cameras (vigia.demo.scenes)."""
 
     WITHDRAWAL = "withdrawal"
     PUMP_CHANGE = "pump-change"
+    DEFECT = "defect"
+    LEVEL = "level"
+    INTERFACE = "interface"
+    STUCK = "stuck-camera"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One planted event; times in seconds from the first reading. It rises for `ramp_s` from
     `start_s` and has fallen again at `end_s`. `size` is a fraction of the flow, negative where a
-    pump change lowers it; `split` has no meaning for a pump change and is 0."""
+    pump change lowers it, or of a tank's height; `split` is a withdrawal's, else 0."""
 
     asset: str
     kind: EventKind
@@ -55,6 +60,10 @@ class Event:
     ramp_s: float
     size: float
     split: float
+
+    def later(self, by_s: float) -> Event:
+        """The same event so many seconds later."""
+        return replace(self, start_s=self.start_s + by_s, end_s=self.end_s + by_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.messages import Account
 from contracts.texts import reason_text
+from vigia.demo.planting import EventKind
 from vigia.demo.summary import Findings, Raising
 from vigia.demo.truth import Planted, Truth
 
@@ -21,6 +22,7 @@ class Report:
     raised: Sequence[Raising]
     accounts: Mapping[str, Account]
     readings_in: int
+    frames_in: int
     detections: int
     p50_ms: float | None
     p99_ms: float | None
@@ -31,7 +33,7 @@ class Report:
         """The keys of DEMO_JSON; times in seconds from the first reading."""
         return {
             "seed": self.truth.seed,
-            "planted": [self._planted(event, by) for event, by in self._withdrawals()],
+            "planted": [self._planted(event, by) for event, by in self._found()],
             "alarms": [self._alarm(one) for one in self.raised],
             "missed": [self._planted(event, ()) for event in self.findings.missed],
             "spurious": [self._alarm(one) for one in self.findings.spurious],
@@ -39,6 +41,7 @@ class Report:
                 stage: account.model_dump(mode="json") for stage, account in self.accounts.items()
             },
             "readings_in": self.readings_in,
+            "frames_in": self.frames_in,
             "detections": self.detections,
             "latency_ms": {"p50": self.p50_ms, "p99": self.p99_ms},
             "rss_mb": {name: round(size / 1e6, 1) for name, size in self.rss.items()},
@@ -47,10 +50,10 @@ class Report:
     def lines(self) -> list[str]:
         """The summary in words."""
         found = self.findings
-        lines = [self._found_line(event, by) for event, by in self._withdrawals()]
+        lines = [self._found_line(event, by) for event, by in self._found()]
         lines += [f"  spurious: {self._told(one)}" for one in found.spurious]
         lines.append(
-            f"{len(found.due)} withdrawals planted, {len(found.due) - len(found.missed)} found, "
+            f"{len(found.due)} events planted, {len(found.due) - len(found.missed)} found, "
             f"{len(found.missed)} missed, {len(found.spurious)} spurious alarms"
         )
         lines.append(
@@ -58,14 +61,15 @@ class Report:
             f"{found.pulses_seen} told as instrument faults"
         )
         lines.append(
-            f"{self.readings_in} readings in, {self.detections} detections; from receipt at the "
-            f"edge to the detection's taking by Kafka: p50 {self.p50_ms} ms, p99 {self.p99_ms} ms"
+            f"{self.readings_in} readings and {self.frames_in} frames in, {self.detections} "
+            f"detections; from receipt at the edge to the detection's taking by Kafka: "
+            f"p50 {self.p50_ms} ms, p99 {self.p99_ms} ms"
         )
         sizes = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in self.rss.items())
         lines.append(f"memory at most: {sizes}")
         return lines
 
-    def _withdrawals(self) -> list[tuple[Planted, tuple[Raising, ...]]]:
+    def _found(self) -> list[tuple[Planted, tuple[Raising, ...]]]:
         return list(zip(self.findings.due, self.findings.found, strict=True))
 
     def _since(self, at_us: int | None) -> float | None:
@@ -99,8 +103,8 @@ class Report:
 
     def _found_line(self, event: Planted, by: Sequence[Raising]) -> str:
         what = (
-            f"  {event.asset} at {self._since(event.start_us):.0f} s: {event.size:.1%} of the flow "
-            f"taken for {(event.end_us - event.start_us) / 1e6:.0f} s"
+            f"  {event.asset} at {self._since(event.start_us):.0f} s: {_what(event)} for "
+            f"{(event.end_us - event.start_us) / 1e6:.0f} s"
         )
         if not by:
             return f"{what}: MISSED"
@@ -112,11 +116,22 @@ class Report:
         return f"{one.asset} {one.rule} at {self._since(one.raised_us):.1f} s: {why}"
 
 
+def _what(event: Planted) -> str:
+    told = {
+        EventKind.WITHDRAWAL: f"{event.size:.1%} of the flow taken",
+        EventKind.DEFECT: "a tile with a defect in view",
+        EventKind.LEVEL: f"the level {event.size:.0%} of the height above normal",
+        EventKind.INTERFACE: f"the water {event.size:.0%} of the height above normal",
+        EventKind.STUCK: "the camera stuck",
+    }
+    return told.get(event.kind, str(event.kind))
+
+
 def faults_of(findings: Findings, books: Sequence[str]) -> list[str]:
     """Why the demo did not pass, in plain words; nothing when it did."""
     faults = []
     if findings.missed:
-        faults.append(f"{len(findings.missed)} of {len(findings.due)} withdrawals were missed")
+        faults.append(f"{len(findings.missed)} of {len(findings.due)} events were missed")
     if findings.spurious:
         faults.append(f"{len(findings.spurious)} alarms tell of nothing that happened")
     return [*faults, *(f"the account does not add up: {text}" for text in books)]

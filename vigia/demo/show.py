@@ -14,6 +14,7 @@ from contracts.errors import VigiaError
 from contracts.messages import Account
 from vigia.board import Board
 from vigia.demo.books import unbalanced
+from vigia.demo.eyes import CAMERAS, Eyes
 from vigia.demo.harvest import Harvest, count_topics, percentile_ms
 from vigia.demo.report import Report, faults_of
 from vigia.demo.summary import compare, raisings, rules_of
@@ -46,14 +47,16 @@ class Wish:
 
 @dataclass(slots=True)
 class Show:
-    """A line, its planter, and what is seen of them."""
+    """A line, its planter and cameras, and what is seen of them."""
 
     wish: Wish
     line: Line
+    eyes: Eyes
     screen: Screen
     session: Session
     began_s: float = field(default_factory=time.monotonic)
     playing_s: float | None = None
+    cameras: RoomProcess | None = None
 
     async def play(self) -> Report | None:
         """Starts, replays, drains. None when the end was asked for before anything was planted."""
@@ -63,13 +66,20 @@ class Show:
         async with shown(self.line, self.screen, harvest, from_start=True, frame=self.frame):
             if await self.session.until_stopped(self._ready()) is None:
                 return None
+            self.eyes.begin(time.time_ns() // 1000)
             await self.line.supervisor.start(self._planter(), keep=False)
             self.playing_s = time.monotonic()
             await self.session.until_stopped(self._replayed())
             return await self._gather(harvest)
 
     async def _start(self) -> bool:
-        self.screen.say("starting Kafka, an MQTT broker, edge, worker and exporter ...")
+        self.screen.say(
+            "starting Kafka, an MQTT broker, edge, worker, exporter and two cameras ..."
+        )
+        wish = self.wish
+        self.cameras = self.eyes.part(wish.seed, events=wish.events > 0, seconds=wish.seconds)
+        # First, so that they are there when the edge looks for them.
+        await self.line.supervisor.start(self.cameras, keep=False)
         await self.line.start()
         return True
 
@@ -95,14 +105,15 @@ class Show:
         return RoomProcess(PLANTER, command, self.line.layout.folder / "logs" / "planter.log")
 
     async def _replayed(self) -> bool:
-        while PLANTER in self.line.supervisor.pids():
+        while {PLANTER, CAMERAS} & self.line.supervisor.pids().keys():
             await asyncio.sleep(0.1)
         return True
 
     async def _gather(self, harvest: Harvest) -> Report:
         """The summary, once all that was published has gone through the line."""
         hurried = self.session.stop.is_set()
-        self.line.supervisor.tell(PLANTER)
+        for name in (PLANTER, CAMERAS):
+            self.line.supervisor.tell(name)
         if hurried:
             await _within(_HURRY_S, self._replayed())
             await asyncio.sleep(_HURRY_S)
@@ -113,7 +124,9 @@ class Show:
         books = [f"{s}: {a.missing} {a.unit}s" for s, a in accounts.items() if a.missing]
         if not hurried:
             plant = self.line.layout.plant
-            lies = await count_topics(self.line.bootstrap, plant.kafka.prefix, harvest.detections)
+            lies = await count_topics(
+                self.line.bootstrap, plant.kafka.prefix, plant.cameras(), harvest.detections
+            )
             books = unbalanced(accounts, lies)
         return self._report(truth, harvest, accounts, books)
 
@@ -122,13 +135,14 @@ class Show:
     ) -> Report:
         raised = raisings(harvest.alerts)
         findings = compare(truth, raised, rules_of(self.line.layout.plant))
-        rows = accounts.get("edge.rows")
+        taken = {stage: account.taken_in for stage, account in accounts.items()}
         return Report(
             truth=truth,
             findings=findings,
             raised=raised,
             accounts=accounts,
-            readings_in=0 if rows is None else rows.taken_in,
+            readings_in=taken.get("edge.rows", 0),
+            frames_in=taken.get("edge.frames", 0),
             detections=harvest.detections,
             p50_ms=percentile_ms(harvest.latencies_us, 0.5),
             p99_ms=percentile_ms(harvest.latencies_us, 0.99),
@@ -138,13 +152,17 @@ class Show:
 
     def _restarts(self) -> list[str]:
         ends = self.line.supervisor.restarts()
-        return [f"{name} ended {n} times" for name, n in ends.items() if n]
+        found = [f"{name} ended {n} times" for name, n in ends.items() if n]
+        if self.cameras is not None and self.cameras.exit_code:
+            found.append(f"{CAMERAS} {self.cameras.last_words()}")
+        return found
 
     def _truth(self) -> Truth:
         try:
-            return Truth.model_validate_json(self._truth_file.read_bytes())
+            planted = Truth.model_validate_json(self._truth_file.read_bytes())
         except OSError as error:
             raise VigiaError("the planter left no account of what it did") from error
+        return planted.beside(self.eyes.filmed())
 
     @property
     def _truth_file(self) -> Path:

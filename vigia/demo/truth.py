@@ -1,4 +1,4 @@
-"""What the planter did, as it wrote it down: for the summary alone."""
+"""What the planter and the cameras did, as they wrote it down: for the summary alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from contracts.messages import Account
-from vigia.demo.planting import EventKind
+from vigia.demo.planting import Event, EventKind
 
 
 class Planted(BaseModel):
@@ -25,6 +25,19 @@ class Planted(BaseModel):
     split: float
 
 
+def planted(event: Event, begin_us: int) -> Planted:
+    """An event of a plan whose second 0 was at `begin_us`."""
+    return Planted(
+        asset=event.asset,
+        kind=event.kind,
+        start_us=begin_us + round(event.start_s * 1e6),
+        end_us=begin_us + round(event.end_s * 1e6),
+        ramp_s=event.ramp_s,
+        size=event.size,
+        split=event.split,
+    )
+
+
 class Pulse(BaseModel):
     """Rows in which the rig's outlet meter itself jumped."""
 
@@ -35,10 +48,29 @@ class Pulse(BaseModel):
     end_us: int
 
 
-class Truth(BaseModel):
-    """All that a planter did until `until_us`, the event time of the last row it published."""
+class Written(BaseModel):
+    """What is handed over in a file."""
 
     model_config = ConfigDict(frozen=True)
+
+    def write(self, file: Path) -> None:
+        """Whole or not at all."""
+        half = file.with_suffix(".half")
+        half.write_text(self.model_dump_json(), encoding="utf-8")
+        os.replace(half, file)
+
+
+class Filmed(Written):
+    """What was before the cameras until `until_us`, when the last picture was shown. `shown`
+    counts pictures since the demo began, of all cameras together."""
+
+    until_us: int
+    events: tuple[Planted, ...]
+    shown: int
+
+
+class Truth(Written):
+    """All that a planter did until `until_us`, the event time of the last row it published."""
 
     seed: int
     first_us: int
@@ -47,8 +79,8 @@ class Truth(BaseModel):
     pulses: tuple[Pulse, ...]
     account: Account
 
-    def write(self, file: Path) -> None:
-        """Whole or not at all."""
-        half = file.with_suffix(".half")
-        half.write_text(self.model_dump_json(), encoding="utf-8")
-        os.replace(half, file)
+    def beside(self, filmed: Filmed) -> Truth:
+        """Both, as far as both went."""
+        events = sorted((*self.events, *filmed.events), key=lambda one: one.start_us)
+        until_us = min(self.until_us, filmed.until_us)
+        return self.model_copy(update={"events": tuple(events), "until_us": until_us})
