@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -19,6 +20,7 @@ from broker.kafka_jars import checked_jars, default_folder, read_lock
 from broker.kafka_local import LocalKafka
 from broker.loopback import free_port
 from contracts.errors import BrokerError
+from tests.processes.clocks import find_faketime
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 from tests.processes.prometheus import Prometheus, find_prometheus
 from tests.processes.rtsp import RtspServer, rtsp_is_here
@@ -33,6 +35,7 @@ REAL = {
     "mosquitto": "mqtt",
     "prometheus": "prometheus",
     "rtsp": "rtsp",
+    "faketime": "faketime",
 }
 """The marker of every test that uses a fixture of this name."""
 
@@ -112,12 +115,13 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
-    """`rtsp(user=, password=)` makes an RTSP server, not started; it ends with the test."""
+    """`rtsp(user=, password=, environ=)` makes an RTSP server, not started; it ends with the
+    test."""
     if not rtsp_is_here():
         pytest.skip("no RTSP server: install Debian's packages RTSP_SERVER of the Makefile")
     made: list[RtspServer] = []
 
-    def make(**login: str) -> RtspServer:
+    def make(**login: Any) -> RtspServer:
         folder = tmp_path / f"rtsp-{len(made)}"
         folder.mkdir()
         made.append(RtspServer(folder, free_port(), **login))
@@ -126,6 +130,15 @@ def rtsp(tmp_path: Path) -> Iterator[Callable[..., RtspServer]]:
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture
+def faketime() -> Path:
+    """The library that gives a process a wrong clock."""
+    library = find_faketime()
+    if library is None:
+        pytest.skip("no libfaketime: install Debian's package libfaketime")
+    return library
 
 
 @pytest.fixture

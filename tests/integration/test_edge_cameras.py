@@ -32,6 +32,7 @@ from tests.integration.camera_world import (
     watching,
 )
 from tests.integration.edge_world import Log, edge_process, plant_text, publisher, rows_of
+from tests.processes.clocks import clock_off
 from tests.processes.mosquitto import Mosquitto
 from tests.processes.rtsp import RtspServer
 
@@ -82,6 +83,38 @@ async def test_frames_reach_kafka_with_the_cameras_time_and_all_are_accounted_fo
     account = await log.books()
     assert (account.gone_out, account.held, account.missing) == (len(frames), 0, 0)
     assert account.taken_in > 2 * account.gone_out
+
+
+@pytest.mark.parametrize(("off_s", "side"), [(3600, "ahead"), (-3600, "behind")])
+async def test_a_camera_whose_clock_is_an_hour_off_is_said_and_not_believed(
+    kafka: RunningKafka,
+    prefix: str,
+    log: CameraLog,
+    rtsp: MakeRtsp,
+    clip: Path,
+    tmp_path: Path,
+    faketime: Path,
+    off_s: int,
+    side: str,
+) -> None:
+    server = rtsp(environ=clock_off(faketime, off_s))
+    server.clips["cam"] = clip, 15.0
+    server.start()
+
+    async def noted(log: Log) -> bool | None:
+        status = await log.status()
+        return any(f"clock is far {side}" in note for note in status.notes) if status else None
+
+    plant = camera_plant(prefix, c={"rtsp": server.url("cam"), "rate": 5})
+    with watching(tmp_path, plant, kafka.bootstrap) as edge:
+        await log.until(noted)
+        seen = len(await log.images("c"))
+        await log.until_images("c", seen + 10)
+        assert edge.terminate() == 0
+    frames = await log.frames()
+    check_frame_chain(frames)
+    assert {frame.clock for frame in frames} == {"arrival"}
+    assert {frame.time_us - frame.received_us for frame in frames} == {0}
 
 
 async def test_after_a_kill_the_chain_goes_on(

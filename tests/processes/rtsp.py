@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,16 @@ class RtspServer:
     """
 
     def __init__(
-        self, folder: Path, port: int, *, user: str | None = None, password: str = ""
+        self,
+        folder: Path,
+        port: int,
+        *,
+        user: str | None = None,
+        password: str = "",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port
+        self._environ = {**os.environ, **(environ or {})}
         self._log = folder / "rtsp.log"
         self._login = ["--user", user, "--password", password] if user else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +66,7 @@ class RtspServer:
         clips = [f"--clip=/{name}={clip}@{rate:g}" for name, (clip, rate) in self.clips.items()]
         argv = [DEBIAN_PYTHON, __file__, f"--port={self.port}", *self._login, *clips]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log)
+            self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=self._environ)
         limit = time.monotonic() + _START_LIMIT_S
         while "READY" not in self._log.read_text():
             if self._process.poll() is not None or time.monotonic() > limit:

@@ -1,0 +1,21 @@
+"""A wrong clock for one process, by libfaketime (Debian), preloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def find_faketime() -> Path | None:
+    """The library, where it is installed."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    return found[0] if found else None
+
+
+def clock_off(library: Path, seconds: int) -> dict[str, str]:
+    """What is to be added to the environment of a process whose wall clock is to be `seconds`
+    ahead; its monotonic clock stays true."""
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{seconds:+d}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
