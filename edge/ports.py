@@ -81,8 +81,9 @@ class Shot(Protocol):
         """Its brightness as it was decoded, to be compared with that of the next one:
         [rows, columns] or [rows, columns, channels]. Cheap. Raises SourceError."""
 
-    def image(self) -> NDArray[Any]:
-        """Its pixels, uint8 or uint16: [rows, columns], or [rows, columns, BGR]. Raises
+    def image(self, enough: tuple[int, int] | None = None) -> NDArray[Any]:
+        """Its pixels, uint8 or uint16: [rows, columns], or [rows, columns, BGR]. Where less than
+        all is `enough`, (width, height), it may be reduced, to that and not below. Raises
         SourceError."""
 
 

@@ -13,7 +13,7 @@ from contracts.plant.cameras import Camera
 from edge.adapters.agent import now_us
 from edge.core.camera_health import Loss
 from edge.core.camera_station import CameraStation
-from edge.core.framing import Picture
+from edge.core.framing import Picture, enough
 from edge.core.scenes import Stillness
 from edge.ports import CameraSource, Shot, Unauthorised
 
@@ -53,6 +53,7 @@ class CameraEye:
         self._stopped = threading.Event()
         self._shot: Shot | None = None
         self._still = Stillness()
+        self._enough = enough(camera.size, camera.region)
         self._draining: threading.Thread | None = None
         self._encoding: threading.Thread | None = None
 
@@ -116,7 +117,8 @@ class CameraEye:
         while (shot := self._next()) is not None:
             picture, reason, why = None, TOO_LARGE, "an image does not fit a message: dropped"
             try:
-                picture = self._develop(shot.image(), self._camera, frozen=self._still.frozen)
+                image = shot.image(self._enough)
+                picture = self._develop(image, self._camera, frozen=self._still.frozen)
             except SourceError as error:
                 reason, why = SPOILT, str(error)
             with self.lock:

@@ -29,8 +29,8 @@ class FileShot:
         self._file = file
         self._image: NDArray[Any] | None = None
 
-    def image(self) -> NDArray[Any]:
-        """Its pixels. Raises SourceError."""
+    def image(self, enough: tuple[int, int] | None = None) -> NDArray[Any]:
+        """Its pixels, all of them. Raises SourceError."""
         if self._image is None:
             self._image = read_image(self._file)
         return self._image

@@ -22,6 +22,7 @@ from av.error import (
     HTTPUnauthorizedError,
     InvalidDataError,
 )
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -44,8 +45,16 @@ _FAULTS = (FFmpegError, OSError, ValueError, IndexError, MemoryError)
 class DecodedShot:
     """A frame of FFmpeg's, in whatever pixels its decoder gives."""
 
-    def __init__(self, frame: av.VideoFrame, source_us: int | None, *, grey: bool) -> None:
+    def __init__(
+        self,
+        frame: av.VideoFrame,
+        reformatter: VideoReformatter,
+        source_us: int | None = None,
+        *,
+        grey: bool,
+    ) -> None:
         self._frame = frame
+        self._reformatter = reformatter
         self._grey = grey
         self.source_us = source_us
 
@@ -60,11 +69,21 @@ class DecodedShot:
             raise SourceError(f"a frame cannot be read: {_reason(error)}") from None
         return lines[: frame.height, : frame.width]
 
-    def image(self) -> NDArray[Any]:
-        """Its pixels. Raises SourceError."""
+    def image(self, enough: tuple[int, int] | None = None) -> NDArray[Any]:
+        """Its pixels, reduced to what is `enough`. Raises SourceError."""
+        frame = self._frame
+        width, height = enough or (frame.width, frame.height)
         try:
-            # One thread: by itself it would start one a core for each camera.
-            return self._frame.to_ndarray(format=self._format(), threads=1)
+            # One thread: by itself it would start one a core for each camera. Scaling as it
+            # converts takes a tenth of what converting all and scaling that would.
+            return self._reformatter.reformat(
+                frame,
+                min(width, frame.width),
+                min(height, frame.height),
+                self._format(),
+                interpolation=Interpolation.AREA if enough else None,
+                threads=1,
+            ).to_ndarray()
         except _FAULTS as error:
             raise SourceError(f"a frame cannot be converted: {_reason(error)}") from None
 
@@ -98,11 +117,11 @@ class RtspSource:
         container = _open(self._url(), options, (OPEN_S, self._read_s))
         grey = self._camera.kind == "thermal"
         with closing(container):
-            stream = _video(container)
+            stream, reformatter = _video(container), VideoReformatter()
             for frame in _frames(container, stream):
                 self._fast = fast
                 taken_us = frame.opaque if isinstance(frame.opaque, int) else None
-                yield DecodedShot(frame, taken_us, grey=grey)
+                yield DecodedShot(frame, reformatter, taken_us, grey=grey)
         raise SourceError("the camera ended the stream")
 
     def _url(self) -> str:
@@ -135,11 +154,12 @@ class VideoSource:
         grey = self._camera.kind == "thermal"
         begun_s, first_s = time.monotonic(), None
         with closing(container):
+            reformatter = VideoReformatter()
             for frame in _frames(container, _video(container)):
                 at_s = frame.time or 0.0
                 first_s = at_s if first_s is None else first_s
                 time.sleep(max(0.0, begun_s + at_s - first_s - time.monotonic()))
-                yield DecodedShot(frame, None, grey=grey)
+                yield DecodedShot(frame, reformatter, grey=grey)
 
 
 def _open(url: str, options: dict[str, str], timeout: tuple[float, float] | None) -> InputContainer:

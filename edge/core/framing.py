@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -57,6 +58,16 @@ def scaled(width: int, height: int, size: tuple[int, int] | None, scale: float) 
     """Width and height of the encoded image."""
     wide, high = size or (width, height)
     return max(1, round(wide * scale)), max(1, round(high * scale))
+
+
+def enough(
+    size: tuple[int, int] | None, region: tuple[float, float, float, float] | None
+) -> tuple[int, int] | None:
+    """Width and height of a whole image whose region has `size`; None where all is wanted."""
+    if size is None:
+        return None
+    left, top, right, bottom = region or (0.0, 0.0, 1.0, 1.0)
+    return math.ceil(size[0] / (right - left)), math.ceil(size[1] / (bottom - top))
 
 
 def too_large(width: int, height: int) -> bool:

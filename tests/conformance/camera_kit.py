@@ -8,7 +8,9 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from edge.ports import CameraSource, Shot
@@ -91,9 +93,21 @@ def gives_images(lab: Lab) -> None:
         image = shot.image()
         assert image.shape == lab.shape
         assert image.dtype in (np.uint8, np.uint16)
+        _same_reduced(shot, image)
         assert shot.luminance().shape[:2] == lab.shape[:2]
         assert shot.source_us is None or shot.source_us > 1_500_000_000_000_000
     session.close()
+
+
+def _same_reduced(shot: Shot, image: NDArray[Any]) -> None:
+    height, width = image.shape[0] // 2, image.shape[1] // 3
+    reduced = shot.image((width, height))
+    assert reduced.shape[0] >= height and reduced.shape[1] >= width
+    assert reduced.dtype == image.dtype and reduced.ndim == image.ndim
+    small = [cv2.resize(one, (8, 6), interpolation=cv2.INTER_AREA) for one in (image, reduced)]
+    off = np.abs(small[0].astype(np.float64) - small[1])
+    assert off.max() <= 0.03 * np.iinfo(image.dtype).max, "reduced, it shows something else"
+    assert shot.image((10 * width, 10 * height)).shape == image.shape, "nothing is to be added"
 
 
 def keeps_a_frame_while_others_come(lab: Lab) -> None:

@@ -167,7 +167,7 @@ class Spoilt(MemorySource):
 class Broken(MemoryShot):
     """Cannot be decoded."""
 
-    def image(self) -> Any:
+    def image(self, enough: tuple[int, int] | None = None) -> Any:
         raise SourceError("a broken jpeg")
 
 

@@ -15,7 +15,7 @@ from edge.core.batches import Place
 from edge.core.camera_health import Sayings
 from edge.core.camera_station import STAGE, CameraStation, books
 from edge.core.frame_chain import MAX_WAITING, FrameParcel
-from edge.core.framing import Picture, attempts, cut, scaled
+from edge.core.framing import Picture, attempts, cut, enough, scaled
 from edge.core.scenes import View
 
 T0 = 1_700_000_000_000_000
@@ -292,6 +292,12 @@ def test_regions_and_sizes() -> None:
     assert scaled(640, 480, None, 0.5) == (320, 240)
     assert scaled(640, 480, (224, 224), 1.0) == (224, 224)
     assert scaled(1, 1, None, 0.125) == (1, 1)
+    assert enough(None, (0.0, 0.0, 0.5, 0.5)) is None
+    assert enough((128, 96), None) == (128, 96)
+    wide, high = enough((128, 96), (0.25, 0.5, 0.75, 0.8)) or (0, 0)
+    assert (wide, high) == (256, 320)
+    rows, columns = cut(wide, high, (0.25, 0.5, 0.75, 0.8))
+    assert (columns.stop - columns.start, rows.stop - rows.start) == (128, 96)
 
 
 def test_a_position_that_kafka_has_counts_on() -> None:
