@@ -120,8 +120,7 @@ class FrameAgent:
         decoded = [self._decoded(frame, letters) for frame in frames]
         sightings = _sightings(decoded)
         made: list[Outgoing] = []
-        for at, frame in enumerate(decoded):
-            seen = {name: one for (place, name), one in sightings.items() if place == at}
+        for frame, seen in zip(decoded, sightings, strict=True):
             made += self._evidence(frame, seen)
             made.append(self._reading(frame, seen))
         return made
@@ -173,16 +172,17 @@ class FrameAgent:
         return Outgoing(f"{self.kafka.prefix}.{topic}", asset.encode(), value, headers, partition)
 
 
-def _sightings(frames: Sequence[_Frame]) -> dict[tuple[int, str], Sighting]:
-    """What every model saw, by the frame's place and the model's name: the frames of all assets
-    of a model go through it together."""
+def _sightings(frames: Sequence[_Frame]) -> list[dict[str, Sighting]]:
+    """For every frame what each model saw, by the model's name: the frames of all assets of a
+    model go through it together."""
     wanted: dict[int, tuple[ImageModel, list[tuple[int, str]]]] = {}
     for at, frame in enumerate(frames):
         if frame.image is not None:
             for name, model in frame.watched.models.items():
                 wanted.setdefault(id(model), (model, []))[1].append((at, name))
-    found: dict[tuple[int, str], Sighting] = {}
+    found: list[dict[str, Sighting]] = [{} for _ in frames]
     for model, places in wanted.values():
         images = [image for at, _ in places if (image := frames[at].image) is not None]
-        found |= dict(zip(places, model.look(images), strict=True))
+        for (at, name), sighting in zip(places, model.look(images), strict=True):
+            found[at][name] = sighting
     return found

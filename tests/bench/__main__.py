@@ -1,26 +1,25 @@
 """`make bench`: prints the figures, and writes them to BENCH_JSON.
 
 Every round measures everything once, one after the other, so that a slow moment of the machine
-is a slow moment for all; BENCH_RUNS rounds (5).
+is a slow moment for all; BENCH_RUNS rounds (5). `tests.bench.frames` and `tests.bench.thermal` can
+be run alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from broker.kafka_local import LocalKafka
+from tests.bench.figures import figure, on_kafka, show
+from tests.bench.frames import frames
 from tests.bench.latency import alarm_latencies
+from tests.bench.thermal import thermal
 from tests.bench.throughput import Throughput
 
 SIZES = (100, 500)
@@ -30,26 +29,13 @@ ONNX = "bare ONNX Runtime, same windows"
 
 def main() -> int:
     rounds = int(os.environ.get("BENCH_RUNS", "5"))
-    figures = _on_kafka(throughput, rounds) + _on_kafka(latency, rounds)
+    figures = on_kafka(throughput, rounds) + on_kafka(latency, rounds)
+    figures += on_kafka(frames, rounds) + thermal(rounds)
     for one in figures:
-        compared = f"   {one['ratio']:.2f} of {one['ratio_to']}" if one["ratio_to"] else ""
-        print(f"{one['median']:>12,.1f} {one['unit']:<7} {one['name']}{compared}")
+        show(one)
     if path := os.environ.get("BENCH_JSON"):
         Path(path).write_text(json.dumps(figures, indent=2))
     return 0
-
-
-def _on_kafka(
-    measure: Callable[[str, Path, int], Coroutine[Any, Any, list[dict[str, Any]]]], rounds: int
-) -> list[dict[str, Any]]:
-    """On KAFKA_BOOTSTRAP, or on a Kafka that is new: topics of what was measured before cost the
-    next measurement."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        bootstrap = os.environ.get("KAFKA_BOOTSTRAP")
-        if bootstrap is None:
-            bootstrap = stack.enter_context(LocalKafka(folder / "kafka")).bootstrap
-        return asyncio.run(measure(bootstrap, folder, rounds))
 
 
 async def throughput(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
@@ -96,27 +82,6 @@ async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, An
         | {"overall": float(np.percentile(found, q))}
         for q in (50, 99)
     ]
-
-
-def figure(
-    name: str,
-    unit: str,
-    runs: Sequence[float],
-    other: str | None = None,
-    others: Sequence[float] = (),
-) -> dict[str, Any]:
-    """One figure; `ratio` is the median of the ratios round by round."""
-    low, high = np.percentile(runs, (25, 75))
-    ratio = float(np.median(np.divide(runs, others))) if other else None
-    return {
-        "name": name,
-        "unit": unit,
-        "runs": [round(run, 3) for run in runs],
-        "median": float(np.median(runs)),
-        "iqr": float(high - low),
-        "ratio_to": other,
-        "ratio": ratio,
-    }
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""`python -m tests.bench.frames`: what frames cost, from a file through edge, Kafka and worker to
-acknowledged detections, beside bare decoding, scaling and ONNX Runtime; BENCH_RUNS rounds (3).
+"""What frames cost, from a file through edge, Kafka and worker to acknowledged detections, beside
+bare decoding, scaling and ONNX Runtime on one thread. `python -m tests.bench.frames` measures this
+alone; BENCH_RUNS rounds (5).
 
 Cameras play at their own speed, so what is compared is frames for each second of processor time:
-frames a core. Latency is from the edge's receipt of the frame that completed a window to the
-broker's acknowledgement of the alarm.
+frames a core. A worker that keeps up with cameras wakes for every frame, one that has frames
+waiting takes many at a time; so both are measured. Latency is from the edge's receipt of the frame
+that completed a window to the broker's time of the alarm.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -23,70 +24,74 @@ import cv2
 import numpy as np
 import psutil
 
-from broker.kafka_local import LocalKafka
 from broker.reader import read
 from broker.tether import spawn, stop
 from contracts.messages import Alert, Status, Transition, decode_json
 from contracts.readings import ReadingDecoder
 from stream.adapters.onnx_image import ImagePackage, load_image_package
 from stream.core.images import preprocess
-from tests.bench.__main__ import figure
+from tests.bench.figures import figure, on_kafka, show
 from tests.chaos.line import Line
 from tests.clips import encode_h264
 
-ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "models" / "piped-lite0"
-CAMERAS, FPS, SECONDS, SIZE = 3, 15, 24, (1280, 720)
+MODEL = Path(__file__).parents[2] / "models" / "piped-lite0"
+CAMERAS, SECONDS, SIZE = 5, 16, (1280, 720)
+FAST, SLOW = 60, 15
+"""Frames/s of the clips."""
+KEPT = 5
+"""Frames/s that are kept of a slow clip, as of a camera in a plant."""
 BLINK_S = 2
-BARE = "bare decoding, scaling and ONNX Runtime"
-LINE = "edge and worker, from file to detections"
+_SETTLE_S = 5.0
+BARE = "bare decoding, scaling and ONNX Runtime, 720p"
+LINE = "file to acknowledged detections, frames waiting for the worker"
+LIVE = f"file to acknowledged detections, as {CAMERAS * FAST} frames/s come"
 
 
 def main() -> int:
-    for one in asyncio.run(frames(int(os.environ.get("BENCH_RUNS", "3")))):
-        compared = f"   {one['ratio']:.2f} of {one['ratio_to']}" if one["ratio_to"] else ""
-        print(f"{one['median']:>8.1f} {one['unit']} {one['name']}{compared}  runs {one['runs']}")
+    for one in on_kafka(frames, int(os.environ.get("BENCH_RUNS", "5"))):
+        show(one)
     return 0
 
 
-async def frames(rounds: int) -> list[dict[str, Any]]:
+async def frames(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
     """All figures, each with its runs."""
     runs: dict[str, list[float]] = defaultdict(list)
-    latencies: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        (folder / "clip.mkv").write_bytes(_clip())
-        package = load_image_package(MODEL)
-        with LocalKafka(folder / "kafka") as kafka:
-            for number in range(rounds):
-                runs[BARE].append(_bare(folder / "clip.mkv", package))
-                run = _Run(kafka.bootstrap, folder, f"frames{number}", FPS, asked=60)
-                runs[LINE].append(await run.frames_a_core())
-                latencies += await run.latencies_ms()
-                slow = _Run(kafka.bootstrap, folder, f"slow{number}", 5)
-                runs["cameras"].append(await slow.frames_a_core() / 5)
-    found = [
-        figure(BARE, "frames/s a core", runs[BARE]),
-        figure(LINE, "frames/s a core", runs[LINE], BARE, runs[BARE]),
-        figure("720p cameras at 5 of 15 frames/s", "cameras a core", runs["cameras"]),
-    ]
-    split = np.array_split(np.array(latencies), rounds)
+    latencies: list[list[float]] = []
+    clips = {fps: _clip(folder, fps) for fps in (FAST, SLOW)}
+    package = load_image_package(MODEL)
+    for number in range(rounds):
+        print(f"frames, round {number + 1} of {rounds}", file=sys.stderr)
+        runs[BARE].append(_bare(clips[FAST], package))
+        runs[LINE].append(await _Play(bootstrap, clips[FAST], f"all{number}", FAST).waiting())
+        live = _Play(bootstrap, clips[FAST], f"live{number}", FAST)
+        runs[LIVE].append(await live.live())
+        latencies.append(await live.latencies_ms())
+        plant = _Play(bootstrap, clips[SLOW], f"slow{number}", KEPT)
+        runs["cameras"].append(await plant.live() / KEPT)
+    found = [figure(BARE, "frames/s a core", runs[BARE])]
+    found += [figure(one, "frames/s a core", runs[one], BARE, runs[BARE]) for one in (LINE, LIVE)]
+    name = f"720p cameras, {KEPT} of {SLOW} frames/s"
+    found.append(figure(name, "cameras a core", runs["cameras"]))
+    together = [one for part in latencies for one in part]
     for q in (50, 99):
-        parts = [float(np.percentile(part, q)) for part in split if len(part)]
-        name = f"frame to acknowledged alarm, {len(latencies)} alarms, p{q}"
-        found.append(figure(name, "ms", parts))
+        name = f"frame to acknowledged alarm, {len(together)} alarms, p{q}"
+        parts = [float(np.percentile(part, q)) for part in latencies]
+        overall = {"overall": float(np.percentile(together, q))}
+        found.append(figure(name, "ms", parts) | overall)
     return found
 
 
-def _clip() -> bytes:
+def _clip(folder: Path, fps: int) -> Path:
     """720p: noise on a scene that gets bright and dark in turn."""
     r = np.random.default_rng(0)
     noise = r.integers(0, 30, (8, SIZE[1] // 2, SIZE[0] // 2, 3)).astype(np.uint8)
     images = []
-    for number in range(SECONDS * FPS):
-        level = 150 if number // (BLINK_S * FPS) % 2 else 60
+    for number in range(SECONDS * fps):
+        level = 150 if number // (BLINK_S * fps) % 2 else 60
         images.append(cv2.resize(noise[number % 8] + np.uint8(level), SIZE))
-    return encode_h264(images, fps=FPS, gop=FPS, bit_rate=2_000_000)
+    file = folder / f"clip-{fps}.mkv"
+    file.write_bytes(encode_h264(images, fps=fps, gop=fps, bit_rate=fps * 100_000))
+    return file
 
 
 def _bare(clip: Path, package: ImagePackage) -> float:
@@ -107,43 +112,77 @@ def _bare(clip: Path, package: ImagePackage) -> float:
     return count / (time.process_time() - began)
 
 
-class _Run:
-    """One play of the clip by all cameras."""
+class _Play:
+    """One play of a clip by all cameras, `kept` frames/s of it; to be used once."""
 
-    def __init__(
-        self, bootstrap: str, folder: Path, prefix: str, rate: int, asked: float | None = None
-    ) -> None:
-        self._folder = folder / prefix
+    def __init__(self, bootstrap: str, clip: Path, prefix: str, kept: int) -> None:
+        self._folder = clip.parent / prefix
         self._folder.mkdir()
-        self._frames = CAMERAS * rate * SECONDS
+        self._frames = CAMERAS * kept * SECONDS
         plant = self._folder / "plant.yaml"
-        plant.write_text(_plant(prefix, folder / "clip.mkv", asked or rate))
+        plant.write_text(_plant(prefix, clip, kept))
         self._line = Line(bootstrap, prefix, 4, plant, [])
 
-    async def frames_a_core(self) -> float:
-        """Frames for each second of the edge's and the worker's processor time, without what
-        they take to start."""
-        line = self._line
-        await line.create()
-        line.start("a")
-        await _told(line, "stream")
-        await asyncio.sleep(5)
-        worker = psutil.Process(line.workers["a"].pid)
+    async def live(self) -> float:
+        """Frames for each second of processor time of edge and worker, both at work at once."""
+        await self._line.create()
+        worker = await self._worker("a")
         begun = _cpu(worker)
+        spent = await self._edge()
+        await self._done()
+        return await self._seen(spent + _cpu(worker) - begun)
+
+    async def waiting(self) -> float:
+        """The same, where the worker starts when all frames are written."""
+        await self._line.create()
+        start_up = _cpu(await self._worker("a"))
+        self._line.close()
+        spent = await self._edge()
+        worker = await self._worker("b")
+        await self._done()
+        return await self._seen(spent + _cpu(worker) - start_up)
+
+    async def _worker(self, name: str) -> psutil.Process:
+        """A worker that has told that it is there, and has settled."""
+        self._line.start(name)
+        async for record in read(self._line.bootstrap, f"{self._line.prefix}.status"):
+            if decode_json(Status, record.value).process == f"stream/{name}-{self._line.started}":
+                break
+        await asyncio.sleep(_SETTLE_S)
+        return psutil.Process(self._line.workers[name].pid)
+
+    async def _edge(self) -> float:
+        """Lets an edge play; the seconds of processor time that it took, without its start."""
+        line = self._line
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(line.plant)]
         argv += ["--kafka", line.bootstrap, "--instance", "bench"]
         with (self._folder / "edge.log").open("wb") as output:
             edge = spawn(argv, output=output)
         try:
             await asyncio.sleep(SECONDS + 6)
-            spent = _cpu(worker) - begun + _cpu(psutil.Process(edge.pid)) - _start_up()
+            return _cpu(psutil.Process(edge.pid)) - _start_up()
         finally:
             await asyncio.to_thread(stop, edge)
-            line.close()
-        seen = await self._looked_at()
-        if seen < 0.6 * self._frames:
-            raise SystemExit(f"bench: {seen} of {self._frames} frames were looked at")
-        return seen / spent
+
+    async def _done(self) -> None:
+        """Until no frame waits, and what came of the last ones is decided: readings of windows
+        that are still open stay uncommitted."""
+        while await self._line.lag("frames"):
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(2)
+
+    async def _seen(self, spent: float) -> float:
+        """Frames a second of those that were `spent`: those that the image model scored, among
+        the readings that windows are made of."""
+        self._line.close()
+        count, decoder = 0, ReadingDecoder()
+        topic = f"{self._line.prefix}.readings"
+        async for record in read(self._line.bootstrap, topic, until_end=True):
+            batch = decoder.decode(record.value, record.headers)
+            count += int(np.isfinite(batch.values[:, batch.signals.index("spots")]).sum())
+        if count < 0.9 * self._frames:
+            raise SystemExit(f"bench: {count} of {self._frames} frames were looked at")
+        return count / spent
 
     async def latencies_ms(self) -> list[float]:
         """Of every alarm that was raised."""
@@ -156,19 +195,10 @@ class _Run:
                 found.append(record.timestamp_ms - alert.received_us / 1000)
         return found
 
-    async def _looked_at(self) -> int:
-        """Frames that the image model scored, among the readings that windows are made of."""
-        count, decoder = 0, ReadingDecoder()
-        topic = f"{self._line.prefix}.readings"
-        async for record in read(self._line.bootstrap, topic, until_end=True):
-            batch = decoder.decode(record.value, record.headers)
-            count += int(np.isfinite(batch.values[:, batch.signals.index("spots")]).sum())
-        return count
 
-
-def _plant(prefix: str, clip: Path, rate: float) -> str:
+def _plant(prefix: str, clip: Path, kept: int) -> str:
     width = json.dumps(load_image_package(MODEL).manifest.size)
-    camera = f"{{video: {clip}, rate: {rate}, size: {width}, idle: 60s}}"
+    camera = f"{{video: {clip}, rate: {kept}, size: {width}, idle: 60s}}"
     assets = "\n".join(f"      - {{id: c{n}, camera: {camera}}}" for n in range(CAMERAS))
     return f"""
 vigia: 1
@@ -203,12 +233,6 @@ def _start_up() -> float:
         + after.children_system
         - (before.children_user + before.children_system)
     )
-
-
-async def _told(line: Line, room: str) -> None:
-    async for record in read(line.bootstrap, f"{line.prefix}.status"):
-        if decode_json(Status, record.value).process.startswith(room):
-            return
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 from contracts.plant.cameras import Tank
 from stream.core.profile import Image
 from stream.core.thermal import analyse
-from tests.bench.__main__ import figure
+from tests.bench.figures import figure, show
 
 CALLS = 100
 """Timed ones in a round; the round's figure is their median, of one call."""
@@ -24,8 +24,7 @@ CALLS = 100
 
 def main() -> int:
     for one in thermal(int(os.environ.get("BENCH_RUNS", "5"))):
-        compared = f"   {one['ratio']:.2f} of {one['ratio_to']}" if one["ratio_to"] else ""
-        print(f"{one['median']:>8.3f} {one['unit']} {one['name']}{compared}  runs {one['runs']}")
+        show(one)
     return 0
 
 
