@@ -39,7 +39,7 @@ check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports
 chaos: setup $(VENV)/.stamp-dev ## kill -9 under load against an uninterrupted run (CHAOS_SEED, CHAOS_ROWS, CHAOS_KILLS, CHAOS_JSON)
 	@$(BIN)/python -m tests.chaos
 
-bench: setup $(VENV)/.stamp-dev ## speed beside the physical limits (BENCH_JSON)
+bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the physical limits and a peer (BENCH_RUNS, BENCH_JSON)
 	@$(BIN)/python -m tests.bench
 
 models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
@@ -52,7 +52,7 @@ lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@$(BIN)/python scripts/lock_kafka_jars.py
 
 clean: ## remove what was built; data under .vigia stays
-	rm -rf $(VENV) $(VENV)-train $(VENV)-lock build dist *.egg-info \
+	rm -rf $(VENV) $(VENV)-train $(VENV)-peers $(VENV)-lock build dist *.egg-info \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.stamp-run: requirements/run.lock pyproject.toml scripts/install-venv
@@ -64,6 +64,9 @@ $(VENV)/.stamp-dev: requirements/dev.lock $(VENV)/.stamp-run
 $(VENV)/.stamp-kafka: broker/kafka-jars.lock broker/kafka_jars.py $(VENV)/.stamp-run
 	@$(BIN)/python -m broker.kafka_jars
 	@touch $@
+
+$(VENV)-peers/.stamp-peers: requirements/peers.lock pyproject.toml scripts/install-venv
+	@scripts/install-venv $(VENV)-peers peers
 
 $(VENV)-train/.stamp-train: requirements/train.lock pyproject.toml scripts/install-venv
 	@scripts/install-venv $(VENV)-train train

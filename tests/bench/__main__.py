@@ -19,12 +19,17 @@ import numpy as np
 from tests.bench.figures import figure, on_kafka, show
 from tests.bench.frames import frames
 from tests.bench.latency import alarm_latencies
+from tests.bench.peers import quix
 from tests.bench.thermal import thermal
 from tests.bench.throughput import Throughput
 
 SIZES = (100, 500)
 """Rows in a batch; 500 is what an edge writes at most, when it catches up."""
 ONNX = "bare ONNX Runtime, same windows"
+PEER_FORMS = {
+    "Quix Streams, mean of 30 by 5, batches of 100 rows": "batches",
+    "Quix Streams, mean of 30 by 5, a row a message": "rows",
+}
 
 
 def main() -> int:
@@ -51,12 +56,14 @@ async def throughput(bootstrap: str, folder: Path, rounds: int) -> list[dict[str
             runs[model].append(rate)
             runs[reader].append(await measured.bare_reader(line))
             runs[rules].append((await measured.worker(("balance",)))[0])
-    figures = [figure(ONNX, "rows/s", runs[ONNX])]
+        for form in PEER_FORMS:
+            runs[form].append(await quix(bootstrap, folder, PEER_FORMS[form], lines[0].log))
+    figures = [figure(name, "rows/s", runs[name]) for name in (ONNX, *PEER_FORMS)]
     for size in SIZES:
         model, rules, reader = names(size)
         figures.append(figure(reader, "rows/s", runs[reader]))
         for name in (model, rules):
-            for other in (ONNX, reader):
+            for other in (ONNX, reader, *PEER_FORMS):
                 figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
     return figures
 

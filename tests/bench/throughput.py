@@ -5,6 +5,7 @@ windows is decided, so that all figures are of the same rows."""
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,12 +113,17 @@ def _features(
 
 
 async def _rate(line: Line) -> float:
-    """By the broker's own clock, between the acknowledgements of detections."""
     acknowledged: list[tuple[int, int]] = []
     async for record in read(line.bootstrap, f"{line.prefix}.detections", until_end=True):
         count = len(decode_json(DetectionBatch, record.value))
         acknowledged.append((record.timestamp_ms, count))
-    acknowledged.sort()
+    return rate(acknowledged)
+
+
+def rate(acknowledged: Sequence[tuple[int, int]]) -> float:
+    """Rows a second by the broker's own clock: (time in ms, windows) of every message with
+    results; the first WARM of the windows is left out."""
+    acknowledged = sorted(acknowledged)
     times = np.array([at for at, _ in acknowledged])
     counts = np.cumsum([count for _, count in acknowledged])
     start = int(np.searchsorted(counts, counts[-1] * WARM))

@@ -1,0 +1,77 @@
+"""Rows a second of the same hopping mean by others, on the same broker and the same batches: Quix
+Streams, from a virtual environment of its own (`make bench` makes it)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from broker.producer import Producer
+from broker.reader import read
+from broker.topics import TopicSpec, create_topics
+from contracts.partitions import partition_of
+from contracts.readings import ReadingBatch, encode
+from contracts.record import Outgoing
+from tests.bench.throughput import HOP_ROWS, PARTITIONS, rate
+
+PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
+QUIX_ROWS = {"batches": 200_000, "rows": 100_000}
+"""How much of the input each form gets; at a tenth of the worker's speed all of it takes long."""
+LIMIT_S = 300.0
+
+
+async def quix(bootstrap: str, folder: Path, form: str, log: Sequence[ReadingBatch]) -> float:
+    """Rows a second of Quix Streams doing a mean of 30 rows by 5, between the acknowledgements of
+    its windows. `form` is `batches`, or `rows`: a row a message. Topics are made anew."""
+    name = f"quix-{form}-{len(list(folder.glob('quix-*')))}"
+    topics = (f"{name}-in", f"{name}-out")
+    await create_topics(bootstrap, [TopicSpec(topic, PARTITIONS, {}) for topic in topics])
+    part = _first(log, QUIX_ROWS[form])
+    await _publish(bootstrap, topics[0], _batches(part) if form == "batches" else _rows(part))
+    argv = [str(PEERS), str(Path(__file__).with_name("quix_peer.py")), form]
+    argv += ["--kafka", bootstrap, "--topic", topics[0], "--to", topics[1]]
+    with (folder / f"{name}.log").open("wb") as output:
+        subprocess.run(
+            [*argv, "--state", str(folder / name)],
+            stdout=output,
+            stderr=output,
+            timeout=LIMIT_S,
+            check=True,
+        )
+    windows = [(r.timestamp_ms, 1) async for r in read(bootstrap, topics[1], until_end=True)]
+    if len(windows) * HOP_ROWS < 0.8 * sum(len(batch.times_us) for batch in part):
+        raise SystemExit(f"bench: Quix decided {len(windows)} windows: see {name}.log")
+    return rate(windows)
+
+
+def _first(log: Sequence[ReadingBatch], rows: int) -> list[ReadingBatch]:
+    counts = np.cumsum([len(batch.times_us) for batch in log])
+    return list(log[: int(np.searchsorted(counts, rows)) + 1])
+
+
+def _batches(part: Sequence[ReadingBatch]) -> Iterator[tuple[str, bytes]]:
+    for batch in part:
+        yield batch.asset, encode(batch, source="edge/bench")[0]
+
+
+def _rows(part: Sequence[ReadingBatch]) -> Iterator[tuple[str, bytes]]:
+    for batch in part:
+        for time_us, values in zip(batch.times_us.tolist(), batch.values.tolist(), strict=True):
+            row = {"t": time_us // 1000, **dict(zip(batch.signals, values, strict=True))}
+            yield batch.asset, json.dumps(row).encode()
+
+
+async def _publish(bootstrap: str, topic: str, messages: Iterator[tuple[str, bytes]]) -> None:
+    producer = Producer(bootstrap, client_id="bench-input")
+    await producer.start()
+    records = [
+        Outgoing(topic, asset.encode(), value, [], partition_of(asset, PARTITIONS))
+        for asset, value in messages
+    ]
+    for at in range(0, len(records), 5_000):
+        await producer.send_all(records[at : at + 5_000])
+    await producer.stop()
