@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from contracts.errors import BrokerError
 from contracts.record import Record
+from stream.adapters.guard import Guard
 from stream.adapters.lane import Lane
 from stream.ports import Agent
 
@@ -108,7 +109,7 @@ class _Consumer(Consumer):
         return self._lanes[tp.topic].heads.get(tp.partition)
 
     async def verify_all_partitions_active(self) -> None:
-        """Faust would look for its own streams; whether work goes on, the supervisor sees."""
+        """Faust would look for its own streams; whether work goes on, the guard sees."""
 
 
 class _Transport(Transport):
@@ -146,6 +147,7 @@ class FaustLog:
     ) -> None:
         self._lanes: dict[str, Lane] = {}
         self._stopping = asyncio.Event()
+        self._guard = Guard(bootstrap, group, self._lanes)
         self._app = _App(
             group,
             broker=f"kafka://{bootstrap}",
@@ -181,6 +183,7 @@ class FaustLog:
         starting = asyncio.create_task(self._app.start(), name="starting")
         tasks = [asyncio.create_task(lane.work(), name=lane.topic) for lane in self._lanes.values()]
         tasks.append(asyncio.create_task(self._watch(), name="faust"))
+        tasks.append(asyncio.create_task(self._guard.run(), name="guard"))
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         done, pending = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
         for task in (*pending, starting):

@@ -28,9 +28,12 @@ class Lane:
     assignment: frozenset[int] | None = None
     heads: dict[int, int] = field(default_factory=dict)
     """For each partition the offset that may be committed."""
+    delivered: dict[int, int] = field(default_factory=dict)
+    """For each partition the offset behind what came in."""
+    settled: dict[int, int] = field(default_factory=dict)
+    """And that behind what the agent is done with, acknowledged."""
     _waiting: deque[Record] = field(default_factory=deque)
     _waiting_bytes: int = 0
-    _next: dict[int, int] = field(default_factory=dict)
     _generation: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -44,7 +47,8 @@ class Lane:
         self._generation += 1
         self._waiting.clear()
         self._waiting_bytes = 0
-        self._next.clear()
+        self.delivered.clear()
+        self.settled.clear()
         self.heads = {}
         self.assignment = None
 
@@ -56,10 +60,10 @@ class Lane:
 
     def deliver(self, partition: int, records: Sequence[Record]) -> None:
         """The next records of a partition. Those that were delivered before are passed over."""
-        known = self._next.get(partition, 0)
+        known = self.delivered.get(partition, 0)
         fresh = [record for record in records if record.offset >= known]
         if fresh:
-            self._next[partition] = fresh[-1].offset + 1
+            self.delivered[partition] = fresh[-1].offset + 1
             self._waiting.extend(fresh)
             self._waiting_bytes += sum(_size(record) for record in fresh)
             self._wake.set()
@@ -94,17 +98,20 @@ class Lane:
 
     async def _step(self, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
         generation = self._generation
-        settled = await self.agent.handle(self._take())
+        taken = self._take()
+        behind = {record.partition: record.offset + 1 for record in taken}
+        settled = await self.agent.handle(taken)
         if before is not None:
             await before
-        return asyncio.create_task(self._settle(generation, settled))
+        return asyncio.create_task(self._settle(generation, behind, settled))
 
-    async def _settle(self, generation: int, settled: Settled) -> None:
+    async def _settle(self, generation: int, behind: dict[int, int], settled: Settled) -> None:
         try:
             heads = await settled()
         finally:
             self._wake.set()
         if self._generation == generation:
+            self.settled |= behind
             self.heads = dict(heads)
 
     def _take(self) -> list[Record]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,15 @@ import pytest
 from broker.kafka_local import LocalKafka
 from broker.producer import Producer
 from broker.reader import read
+from broker.topics import TopicSpec, create_topics
+from contracts.errors import BrokerError
 from contracts.headers import header_map
+from contracts.messages import Account
 from contracts.partitions import partition_of
 from contracts.readings import encode
-from contracts.record import Outgoing
+from contracts.record import Outgoing, Record
+from stream.adapters.faust_log import FaustLog
+from stream.ports import Settled
 from tests.chaos.__main__ import Settings, chaos
 from tests.chaos.line import Line, Outcome, equal, outcome, same_alarms
 from tests.chaos.world import DETECTORS, batches, count_windows, write_plant
@@ -139,3 +146,49 @@ async def test_a_worker_says_what_it_took_and_what_became_of_it(
 
 def test_assets_keep_their_partition() -> None:
     assert {partition_of(asset, PARTITIONS) for asset in ASSETS} == set(range(PARTITIONS))
+
+
+@dataclass
+class _Counter:
+    """An agent that counts records and is done with them at once."""
+
+    seen: int = 0
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        return
+
+    async def handle(self, records: Sequence[Record]) -> Settled:
+        self.seen += len(records)
+        heads = {record.partition: record.offset + 1 for record in records}
+
+        async def settle() -> Mapping[int, int]:
+            return heads
+
+        return settle
+
+    def accounts(self) -> Mapping[str, Account]:
+        return {}
+
+
+@pytest.mark.slow
+async def test_a_consumer_that_lives_and_does_not_consume_ends(
+    kafka: RunningKafka, topic_prefix: str
+) -> None:
+    topic = f"{topic_prefix}readings"
+    await create_topics(kafka.bootstrap, [TopicSpec(topic, 2, {})])
+    producer = Producer(kafka.bootstrap, client_id="test")
+    await producer.start()
+    log, agent = FaustLog(kafka.bootstrap, f"{topic_prefix}group"), _Counter()
+    log.subscribe(topic, agent)
+    running = asyncio.create_task(log.run())
+    await producer.send_all([Outgoing(topic, b"k", b"v", [], 0)])
+    async with asyncio.timeout(30):
+        while not agent.seen:
+            await asyncio.sleep(0.05)
+    # As Faust does in a rebalance, after which it has been seen to forget to go on.
+    log._app.consumer.stop_flow()
+    await producer.send_all([Outgoing(topic, b"k", b"v", [], 0)])
+    with pytest.raises(BrokerError, match=r"readings partition 0 was read for \d+ s"):
+        await running
+    assert agent.seen == 1
+    await producer.stop()

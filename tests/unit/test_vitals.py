@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contracts.messages import Account, Status
+from contracts.messages import Status
 from vigia.backoff import FIRST_S, MOST_S, Backoff
-from vigia.vitals import GRACE_S, NO_ROWS_S, STILL_S, Vitals
+from vigia.vitals import GRACE_S, STILL_S, Vitals
 
 EDGE, WORKER = "edge/box", "stream/box-1"
 
 
-def status(process: str, stage: str = "", taken: int = 0, out: int = 0) -> Status:
-    account = {stage: Account(unit="row", taken_in=taken, gone_out=out, held=0)} if stage else {}
-    return Status(process=process, at_us=0, started_us=0, account=account)
+def status(process: str) -> Status:
+    return Status(process=process, at_us=0, started_us=0, account={})
 
 
 def begun(*processes: str) -> Vitals:
@@ -19,15 +18,6 @@ def begun(*processes: str) -> Vitals:
     for process in processes:
         vitals.begun(process, 0.0)
     return vitals
-
-
-def run(vitals: Vitals, seconds: int, rows_in: int, written_a_second: int) -> float:
-    """Both processes speak each second; the edge writes, the workers stand at `rows_in`."""
-    for second in range(seconds):
-        now = float(second)
-        vitals.observe(status(EDGE, "edge.rows", out=second * written_a_second), now)
-        vitals.observe(status(WORKER, "stream.rows", taken=rows_in), now)
-    return float(seconds - 1)
 
 
 def test_who_is_silent_while_others_speak_is_ill() -> None:
@@ -48,23 +38,12 @@ def test_nobody_is_ill_who_has_just_begun() -> None:
     assert vitals.judge(GRACE_S - 1) == []
 
 
-def test_workers_that_take_no_rows_are_ill() -> None:
+def test_who_was_started_again_has_time() -> None:
     vitals = begun(EDGE, WORKER)
-    now = run(vitals, int(GRACE_S + NO_ROWS_S) + 2, rows_in=5, written_a_second=3)
-    assert [ill.process for ill in vitals.judge(now)] == [WORKER]
-
-
-def test_workers_without_work_are_well() -> None:
-    vitals = begun(EDGE, WORKER)
-    now = run(vitals, int(GRACE_S + NO_ROWS_S) + 2, rows_in=5, written_a_second=0)
-    assert vitals.judge(now) == []
-
-
-def test_a_worker_that_was_started_again_has_time() -> None:
-    vitals = begun(EDGE, WORKER)
-    now = run(vitals, int(GRACE_S + NO_ROWS_S) + 2, rows_in=5, written_a_second=3)
+    now = GRACE_S + STILL_S
     vitals.begun(WORKER, now)
-    assert vitals.judge(now + 1) == []
+    vitals.observe(status(EDGE), now + STILL_S + 1)
+    assert vitals.judge(now + STILL_S + 1) == []
 
 
 def test_a_process_of_an_earlier_run_counts_for_nothing() -> None:
