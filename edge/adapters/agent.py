@@ -13,6 +13,7 @@ from broker.status import Figures, Latency
 from edge.core.batches import Parcel
 from edge.core.health import Change
 from edge.core.intake import Incoming, Intake, Letter
+from edge.core.pulse import Pulse
 from edge.ports import MessageSource, ReadingLog
 
 TICK_S = 0.25
@@ -27,6 +28,11 @@ _log = logging.getLogger(__name__)
 def now_us() -> int:
     """The wall clock, in microseconds."""
     return time.time_ns() // 1000
+
+
+def steady_us() -> int:
+    """A clock that nobody sets, in microseconds."""
+    return time.monotonic_ns() // 1000
 
 
 def together(parts: Sequence[Figures]) -> Figures:
@@ -194,11 +200,17 @@ class Agent:
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         ticks = 0
+        pulse = Pulse(round(TICK_S * 1e6), self._clock(), steady_us())
         while True:
             await asyncio.sleep(TICK_S)
             ticks += 1
             now = self._clock()
-            self._start(group, self._intake.tick(now, attentive=self._attentive(now)), now)
+            beat = pulse.look(now, steady_us())
+            if beat.stepped_us:
+                _log.warning("this machine's clock was set by %+.1f s", beat.stepped_us / 1e6)
+                self._intake.step(beat.stepped_us)
+            attentive = self._attentive(now) and not beat.missed
+            self._start(group, self._intake.tick(now, attentive=attentive), now)
             if ticks % _TICKS_A_LOOK == 0:
                 _report(self._intake.look(now))
             self._wake.set()

@@ -11,11 +11,12 @@ from pathlib import Path
 from broker.status import Figures, Latency
 from contracts.errors import MessageTooLarge
 from contracts.plant.cameras import Camera
-from edge.adapters.agent import now_us
+from edge.adapters.agent import now_us, steady_us
 from edge.adapters.camera_eye import CameraEye, Develop
 from edge.core.batches import Place
 from edge.core.camera_station import CameraStation, books
 from edge.core.frame_chain import FrameParcel
+from edge.core.pulse import Pulse
 from edge.ports import CameraSource, FrameLog
 
 TICK_S = 0.25
@@ -146,13 +147,17 @@ class CameraAgent:
         del self._sent_us[asset]
 
     async def _tick(self) -> None:
+        pulse = Pulse(round(TICK_S * 1e6), self._clock(), steady_us())
         while True:
             now = self._clock()
+            beat = pulse.look(now, steady_us())
             oldest_us = min(self._sent_us.values(), default=now)
-            attentive = now - oldest_us < _KAFKA_LATE_US and not self._draining
+            attentive = now - oldest_us < _KAFKA_LATE_US and not (self._draining or beat.missed)
             for eye, wake in self._lanes.values():
                 eye.attend()
                 with eye.lock:
+                    if beat.stepped_us:
+                        eye.station.step(beat.stepped_us)
                     if eye.station.tick(now, attentive=attentive) is not None:
                         wake.set()
                     lines = eye.station.look(now)

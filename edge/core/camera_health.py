@@ -74,6 +74,11 @@ class CameraWatch:
         """The source ended or could not be opened."""
         self._loss, self.why = loss, why
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        if self._heard_us is not None:
+            self._heard_us += by_us
+
     def look(self, now_us: int) -> str | None:
         """Decides the state at `now_us`; a line about the change, if it is one."""
         before, (self.state, why) = self.state, self._judge(now_us)

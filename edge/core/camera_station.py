@@ -127,6 +127,12 @@ class CameraStation:
             self._newest_us = max(self._newest_us, beat.headers.time_us)
         return beat
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self._heard_us += by_us
+        self._beat_us += by_us
+        self._watch.step(by_us)
+
     def look(self, now_us: int) -> list[str]:
         """What there is to say about the camera since the last look."""
         if (change := self._watch.look(now_us)) is not None:

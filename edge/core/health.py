@@ -57,6 +57,12 @@ class Watch:
         if limits is not None and not limits[0] <= value <= limits[1]:
             self._strange = value
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self.begun_us += by_us
+        if self._arrival_us is not None:
+            self._arrival_us += by_us
+
     def look(self, now_us: int, attentive_since_us: int) -> Change | None:
         """Decides the state at `now_us`; the change, if it is one.
 

@@ -159,6 +159,12 @@ class Intake:
         self._busy.update(self._stations)
         return [beat for beat in beats if beat]
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self._attentive_since_us += by_us
+        for station in self._stations.values():
+            station.step(by_us)
+
     def look(self, now_us: int) -> list[Change]:
         """The changes in the health of all signals since the last look."""
         since_us = self._attentive_since_us

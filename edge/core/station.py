@@ -89,6 +89,15 @@ class Station:
         self._beat_us = now_us
         return self._heartbeat(now_us)
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self._heard_us += by_us
+        self._beat_us += by_us
+        if self._arrival_us != NO_TIME:
+            self._arrival_us += by_us
+        for watch in self.watches:
+            watch.step(by_us)
+
     def look(self, now_us: int, attentive_since_us: int) -> list[Change]:
         """The changes in the health of the signals."""
         changes = (watch.look(now_us, attentive_since_us) for watch in self.watches)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,15 @@ def publisher(port: int, version: MQTTProtocolVersion = mqtt.MQTTv5) -> Iterator
 class EdgeProcess:
     """`vigia edge run` as a child process."""
 
-    def __init__(self, folder: Path, plant: str, kafka: str, mqtt_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plant: str,
+        kafka: str,
+        mqtt_port: int,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environ = {**os.environ, **(environ or {})}
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "plant.yaml"
         file.write_text(plant)
@@ -130,7 +139,9 @@ class EdgeProcess:
         """Starts; with `connected` returns once it hears the MQTT broker."""
         before = self.said("MQTT: ") if self.log.exists() else 0
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._argv, stderr=log, cwd=REPOSITORY)
+            self._process = subprocess.Popen(
+                self._argv, stderr=log, cwd=REPOSITORY, env=self._environ
+            )
         if connected:
             self.wait_until(lambda: self.said("MQTT: ") > before)
 
@@ -145,6 +156,11 @@ class EdgeProcess:
             running = self._process is not None and self._process.poll() is None
             assert running and time.monotonic() < limit, self.log.read_text()
             time.sleep(0.02)
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal: SIGSTOP stops it, SIGCONT lets it go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -164,9 +180,11 @@ class EdgeProcess:
 
 
 @contextmanager
-def edge_process(folder: Path, plant: str, kafka: str, mqtt_port: int) -> Iterator[EdgeProcess]:
+def edge_process(
+    folder: Path, plant: str, kafka: str, mqtt_port: int, environ: Mapping[str, str] | None = None
+) -> Iterator[EdgeProcess]:
     """A running edge that ends with the test."""
-    process = EdgeProcess(folder, plant, kafka, mqtt_port)
+    process = EdgeProcess(folder, plant, kafka, mqtt_port, environ)
     try:
         process.start()
         yield process

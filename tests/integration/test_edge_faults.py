@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from broker.kafka_local import LocalKafka
+from contracts.readings import ReadingBatch
 from tests.conftest import RunningKafka
 from tests.integration.edge_world import (
     Log,
@@ -18,6 +21,7 @@ from tests.integration.edge_world import (
     publisher,
     rows_of,
 )
+from tests.processes.clocks import clock_of
 from tests.processes.mosquitto import Mosquitto
 
 ASSETS = ("a0", "a1")
@@ -157,3 +161,59 @@ async def _books_balance(log: Log) -> None:
         "edge.mqtt": 0,
         "edge.rows": 0,
     }
+
+
+def none_late(batches: Sequence[ReadingBatch]) -> bool:
+    """Whether every row came before its watermark."""
+    return all((batch.times_us >= batch.position.wm_before_us).all() for batch in batches)
+
+
+async def test_stopped_and_continued_it_takes_nobody_for_silent(
+    kafka: RunningKafka, topic_prefix: str, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """What came while it could not hear is not late for a silence that never was."""
+    prefix = topic_prefix.strip(".")
+    await make_topics(kafka.bootstrap, prefix)
+    log, plant = Log(kafka.bootstrap, prefix), plant_text(prefix, assets=2, idle="1s")
+    with (
+        edge_process(tmp_path, plant, kafka.bootstrap, mosquitto.port) as edge,
+        publisher(mosquitto.port) as device,
+    ):
+        load = Load(device)
+        await load.run(100)
+        edge.send(signal.SIGSTOP)
+        await load.run(400)
+        edge.send(signal.SIGCONT)
+        await load.run(100)
+        device.settle()
+        await arrived(log, load.expected)
+    check_chain(await log.batches())
+    assert none_late(await log.batches())
+
+
+async def test_its_clock_is_set_an_hour_ahead_and_nobody_is_silent(
+    kafka: RunningKafka, topic_prefix: str, mosquitto: Mosquitto, tmp_path: Path, faketime: Path
+) -> None:
+    prefix = topic_prefix.strip(".")
+    await make_topics(kafka.bootstrap, prefix)
+    log, plant = Log(kafka.bootstrap, prefix), plant_text(prefix, assets=2, idle="1s")
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    environ = clock_of(faketime, clock)
+    with (
+        edge_process(tmp_path, plant, kafka.bootstrap, mosquitto.port, environ) as edge,
+        publisher(mosquitto.port) as device,
+    ):
+        load = Load(device)
+        await load.run(100)
+        device.settle()
+        await arrived(log, load.expected)
+        clock.write_text("+3600")
+        # Nothing comes in the moment after it: the heartbeats of that must not be an hour ahead.
+        edge.wait_until(lambda: edge.said("clock was set by +3600") == 1)
+        await asyncio.sleep(2.5)
+        await load.run(100)
+        device.settle()
+        await arrived(log, load.expected)
+    check_chain(await log.batches())
+    assert none_late(await log.batches())
