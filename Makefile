@@ -66,7 +66,7 @@ $(VENV)/.stamp-kafka: broker/kafka-jars.lock broker/kafka_jars.py $(VENV)/.stamp
 	@touch $@
 
 $(VENV)-peers/.stamp-peers: requirements/peers.lock pyproject.toml scripts/install-venv
-	@scripts/install-venv $(VENV)-peers peers
+	@scripts/install-venv $(VENV)-peers peers alone
 
 $(VENV)-train/.stamp-train: requirements/train.lock pyproject.toml scripts/install-venv
 	@scripts/install-venv $(VENV)-train train
