@@ -29,7 +29,9 @@ async def quix(bootstrap: str, folder: Path, form: str, log: Sequence[ReadingBat
     its windows. `form` is `batches`, or `rows`: a row a message. Topics are made anew."""
     name = f"quix-{form}-{len(list(folder.glob('quix-*')))}"
     topics = (f"{name}-in", f"{name}-out")
-    await create_topics(bootstrap, [TopicSpec(topic, PARTITIONS, {}) for topic in topics])
+    # Quix gives a result the time of its window: when it came, the broker must say.
+    broker_time = {"message.timestamp.type": "LogAppendTime"}
+    await create_topics(bootstrap, [TopicSpec(topic, PARTITIONS, broker_time) for topic in topics])
     part = _first(log, QUIX_ROWS[form])
     await _publish(bootstrap, topics[0], _batches(part) if form == "batches" else _rows(part))
     argv = [str(PEERS), str(Path(__file__).with_name("quix_peer.py")), form]

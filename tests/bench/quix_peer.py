@@ -18,6 +18,8 @@ from quixstreams.dataframe.windows.aggregations import Mean
 from quixstreams.models import Deserializer
 
 SIGNAL = "flow1"
+PATIENCE_S = 20.0
+"""Without a message; joining the group may take ten."""
 
 
 class Arrow(Deserializer):  # type: ignore[misc]
@@ -63,7 +65,7 @@ def main() -> None:
     rows = rows.set_timestamp(lambda row, *_: row["t"])
     windows = rows.hopping_window(duration_ms=3000, step_ms=500).agg(mean=Mean("v"))
     windows.final().to_topic(target)
-    app.run(timeout=10.0)
+    app.run(timeout=PATIENCE_S)
 
 
 if __name__ == "__main__":
