@@ -15,10 +15,10 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos bench models lock clean
+.PHONY: help setup demo test check chaos chaos-full bench models lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.stamp-run $(VENV)/.stamp-kafka ## .venv with the command vigia, Kafka's jars, an MQTT broker
 	@scripts/install-debian mosquitto
@@ -38,6 +38,9 @@ check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports
 
 chaos: setup $(VENV)/.stamp-dev ## kill -9 under load against an uninterrupted run (CHAOS_SEED, CHAOS_ROWS, CHAOS_KILLS, CHAOS_JSON)
 	@$(BIN)/python -m tests.chaos
+
+chaos-full: setup $(VENV)/.stamp-dev ## from MQTT on: edge, workers and Kafka killed and stopped (also CHAOS_FAULTS, CHAOS_RATE)
+	@$(BIN)/python -m tests.chaos.full
 
 bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the physical limits and a peer (BENCH_RUNS, BENCH_JSON)
 	@$(BIN)/python -m tests.bench

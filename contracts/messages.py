@@ -287,6 +287,10 @@ class Account(Message):
         return self.taken_in - self.gone_out - self.held - sum(self.dropped.values())
 
 
+CAMERA = "camera"
+"""The `signal` of a SourceHealth that is of a camera."""
+
+
 class SourceHealth(Message):
     """One signal (or camera) as its edge sees it."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.messages import Alert
+from contracts.messages import CAMERA, Alert, SourceHealth
 from contracts.texts import SEVERITIES, TRANSITIONS, Language, describe
 from vigia.board import Board
 from vigia.view import clock
@@ -63,15 +63,24 @@ def alert_line(alert: Alert, lang: Language, names: Mapping[str, str]) -> str:
 def state_line(board: Board, now_us: int, lang: Language = "en") -> str:
     """How the line does, in one line."""
     sources = [source for group in board.sources().values() for source in group]
+    cameras = [source for source in sources if source.signal == CAMERA]
+    sensors = [source for source in sources if source.signal != CAMERA]
     accounts = board.accounts().values()
     wrong = sum(account.missing != 0 for account in accounts)
     told = word(
         "line",
         lang,
-        sensors=len(sources),
-        rate=f"{sum(source.rate_hz for source in sources):.0f}",
+        sensors=len(sensors),
+        rate=f"{_rate(sensors):.0f}",
+        cameras=word("cameras", lang, n=len(cameras), rate=f"{_rate(cameras):.0f}")
+        if cameras
+        else "",
         ill=sum(source.state not in ("ok", "waiting") for source in sources),
         raised=len(board.raised()),
         dropped=sum(sum(account.dropped.values()) for account in accounts),
     )
     return f"{clock(now_us)} {told}" + (word("unbalanced", lang, n=wrong) if wrong else "")
+
+
+def _rate(sources: Sequence[SourceHealth]) -> float:
+    return sum(source.rate_hz for source in sources)

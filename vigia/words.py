@@ -39,10 +39,14 @@ WORDS: dict[str, dict[Language, str]] = {
     "out-of-range": {"en": "out of range", "es": "fuera de rango"},
     "well": {"en": "well again", "es": "bien otra vez"},
     "line": {
-        "en": "{sensors} sensors, {rate} readings/s, {ill} silent or out of range; "
+        "en": "{sensors} sensors, {rate} readings/s{cameras}, {ill} silent or ill; "
         "{raised} alarms raised; {dropped} dropped",
-        "es": "{sensors} sensores, {rate} lecturas/s, {ill} mudos o fuera de rango; "
+        "es": "{sensors} sensores, {rate} lecturas/s{cameras}, {ill} mudos o con fallo; "
         "{raised} alarmas activas; {dropped} descartados",
+    },
+    "cameras": {
+        "en": ", {n} cameras, {rate} frames/s",
+        "es": ", {n} cámaras, {rate} imágenes/s",
     },
     "unbalanced": {"en": "; {n} stages do not add up", "es": "; {n} etapas no cuadran"},
     "init-done": {

@@ -6,13 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts.messages import SourceHealth
+from contracts.messages import CAMERA, SourceHealth
 from edge.core.scenes import View
 from edge.core.stamps import Stamp
 
 State = Literal["waiting", "ok", "silent", "lost", "unauthorised", "frozen", "dark"]
 Loss = Literal["lost", "unauthorised"]
-SIGNAL = "camera"
 _SAY_AGAIN_US = 60_000_000
 _RATE_FRAMES = 32
 _PATIENCE = 0.9
@@ -84,7 +83,7 @@ class CameraWatch:
         before, (self.state, why) = self.state, self._judge(now_us)
         if self.state == before:
             return None
-        return f"{self.asset} {SIGNAL}: {self.state} (was {before}): {why}"
+        return f"{self.asset} {CAMERA}: {self.state} (was {before}): {why}"
 
     def rate_hz(self) -> float:
         """Frames a second over the last ones; 0 while none come."""
@@ -97,7 +96,7 @@ class CameraWatch:
         """The camera's part of the edge's status."""
         return SourceHealth(
             asset=self.asset,
-            signal=SIGNAL,
+            signal=CAMERA,
             state=self.state,
             clock=self.clock,
             rate_hz=round(self.rate_hz(), 3),

@@ -174,18 +174,19 @@ async def outcome(line: Line) -> Outcome:
 _FLOATS = {"score", "peak", "threshold", "evidence", "plant"}
 
 
-def same_alert(a: Alert, b: Alert) -> bool:
-    """The same transition, numbers aside."""
-    return a.model_dump(exclude=_FLOATS) == b.model_dump(exclude=_FLOATS)
+def same_alert(a: Alert, b: Alert, but: frozenset[str] = frozenset()) -> bool:
+    """The same transition, numbers aside, and what else is not to be compared."""
+    return a.model_dump(exclude=_FLOATS | but) == b.model_dump(exclude=_FLOATS | but)
 
 
-def same_alarms(a: Outcome, b: Outcome) -> bool:
+def same_alarms(a: Outcome, b: Outcome, but: frozenset[str] = frozenset()) -> bool:
     """The same alerts and the same present state of every alarm."""
     if a.alerts.keys() != b.alerts.keys() or a.alarms.keys() != b.alarms.keys():
         return False
-    alerts = all(same_alert(alert, b.alerts[key]) for key, alert in a.alerts.items())
+    alerts = all(same_alert(alert, b.alerts[key], but) for key, alert in a.alerts.items())
+    skip = _FLOATS | but
     states = (
-        (state.model_dump(exclude=_FLOATS), b.alarms[key].model_dump(exclude=_FLOATS))
+        (state.model_dump(exclude=skip), b.alarms[key].model_dump(exclude=skip))
         for key, state in a.alarms.items()
     )
     return alerts and all(x == y for x, y in states)

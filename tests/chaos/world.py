@@ -35,11 +35,10 @@ sites:
 signal_sets:
   line:
     rows: {{period: 100ms}}
+    lateness: 500ms
+    idle: 1h
     signals:
-      - {{id: flow1, topic: "x/{{asset}}/flow1"}}
-      - {{id: flow2, topic: "x/{{asset}}/flow2"}}
-      - {{id: pre1, topic: "x/{{asset}}/pre1"}}
-      - {{id: pre2, topic: "x/{{asset}}/pre2"}}
+{signals}
 detectors:
   - id: balance
     kind: imbalance
@@ -67,6 +66,10 @@ detectors:
 """
 
 
+SIGNAL = (
+    '      - {{id: {0}, topic: "x/{{asset}}", items: /rows, pointer: /{0}, time: /t, '
+    "time_format: us}}"
+)
 SEEN = """  - id: overfill
     kind: limit
     assets: ["chaos/t*"]
@@ -108,6 +111,7 @@ def write_plant(
             partitions=partitions,
             assets=names,
             baseline=baseline,
+            signals="\n".join(map(SIGNAL.format, SIGNALS)),
             seen=SEEN if tanks else "",
         )
         + (SEEN_ALARMS if tanks else "")

@@ -61,9 +61,8 @@ def test_a_short_demo_finds_what_it_planted(vigia: Start, tmp_path: Path) -> Non
 
 
 def _wait_until_it_plays(demo: MarkedProcess) -> None:
-    # 200 readings of sensors a second, and some ten frames of cameras.
     limit = time.monotonic() + 90
-    while re.search(r" 2[01]\d readings/s", demo.text) is None:
+    while re.search(r" (19|20)\d readings/s, 2 cameras, ", demo.text) is None:
         assert time.monotonic() < limit, demo.text
         time.sleep(0.1)
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from contracts.messages import (
+    CAMERA,
     Account,
     AlarmClass,
     AlarmState,
@@ -238,6 +239,8 @@ def test_plain_lines() -> None:
         alert_line(alert(), "en", FRAME.names)
     )
     assert "2 sensors, 20 readings/s, 1 silent" in state_line(board, 1_000_000)
+    board.on_status(status(source(), source(signal=CAMERA)))
+    assert "1 sensors, 10 readings/s, 1 cameras, 10 frames/s, 0" in state_line(board, 1_000_000)
 
 
 def test_changes_are_told_once() -> None:
