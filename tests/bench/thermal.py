@@ -1,10 +1,8 @@
-"""`python -m tests.bench.thermal`: how long it takes to read a tank, beside OpenCV's blur and
-resize of the same image, on one core; BENCH_RUNS rounds (5)."""
+"""How long it takes to read a tank, beside OpenCV's blur and resize of the same image, on one
+core."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,16 +14,10 @@ import numpy as np
 from contracts.plant.cameras import Tank
 from stream.core.profile import Image
 from stream.core.thermal import analyse
-from tests.bench.figures import figure, show
+from tests.bench.figures import figure
 
 CALLS = 100
 """Timed ones in a round; the round's figure is their median, of one call."""
-
-
-def main() -> int:
-    for one in thermal(int(os.environ.get("BENCH_RUNS", "5"))):
-        show(one)
-    return 0
 
 
 def thermal(rounds: int) -> list[dict[str, Any]]:
@@ -68,7 +60,3 @@ def _median_ms(call: Callable[..., object], *args: object) -> float:
         call(*args)
         took.append(time.perf_counter_ns() - start)
     return float(np.median(took)) / 1e6
-
-
-if __name__ == "__main__":
-    sys.exit(main())
