@@ -10,8 +10,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, ValidationError
 
 from contracts.errors import DecodeError
-from contracts.headers import NO_TIME, Headers, cloud_event
-from contracts.messages import Message
+from contracts.headers import MOST, NO_TIME, Headers, cloud_event
+from contracts.messages import Message, Whole, first_mistake
 from contracts.readings import Position
 
 MAX_FRAME_BYTES = 900_000
@@ -25,7 +25,7 @@ class OfFrame(Message):
     """What all these headers have: each field as `ce_<name>`, the asset as the subject."""
 
     asset: str
-    time_us: int
+    time_us: Whole
 
     KIND: ClassVar[str]
 
@@ -64,8 +64,7 @@ class OfFrame(Message):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise DecodeError(f"frame header {first['loc'][0]}: {first['msg']}") from error
+            raise DecodeError(f"frame header {first_mistake(error)}") from None
 
 
 class FrameHeaders(OfFrame):
@@ -79,13 +78,13 @@ class FrameHeaders(OfFrame):
     width: int = Field(ge=0, le=20_000)
     height: int = Field(ge=0, le=20_000)
     encoding: Literal["jpeg", "png", "tiff"]
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, le=MOST)
     calibration: str | None = None
     quality: Literal["good", "missing", "frozen", "dark"] = "good"
-    wm_before_us: int = NO_TIME
-    wm_after_us: int = NO_TIME
-    max_before_us: int = NO_TIME
-    received_us: int = 0
+    wm_before_us: Whole = NO_TIME
+    wm_after_us: Whole = NO_TIME
+    max_before_us: Whole = NO_TIME
+    received_us: Whole = 0
 
     KIND: ClassVar[str] = "vigia.frame.v2"
 

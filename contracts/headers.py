@@ -9,6 +9,8 @@ from contracts.errors import FieldError
 Headers = list[tuple[str, bytes]]
 NO_TIME = -(2**62)
 """No event time yet: before the first row of an asset."""
+MOST = 2**62
+"""Of whole numbers, times among them: what is added to them stays within 64 bits."""
 
 
 def cloud_event(
@@ -41,13 +43,18 @@ def header_map(headers: Iterable[tuple[str, bytes | None]] | None) -> dict[str, 
 
 
 def int_header(headers: Mapping[str, bytes], name: str) -> int:
-    """The whole number in header `name`. Raises FieldError when it is missing or no number."""
+    """The whole number in header `name`, of at most MOST either way. Raises FieldError when it is
+    missing or no such number."""
     raw = headers.get(name)
     if raw is None:
         raise FieldError(f"header {name} is missing", reason="header")
     try:
-        return int(raw)
+        number = int(raw)
     except ValueError:
+        number = None
+    if number is None or abs(number) > MOST:
         raise FieldError(
-            f"header {name}: expected a whole number, got {raw[:40]!r}", reason="header"
-        ) from None
+            f"header {name}: expected a whole number within 2**62, got {raw[:40]!r}",
+            reason="header",
+        )
+    return number

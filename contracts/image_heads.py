@@ -8,8 +8,12 @@ from contracts.errors import DecodeError
 
 _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 _TIFF: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
-_MOST_SEGMENTS, _MOST_TAGS = 500, 500
+_MOST_SEGMENTS, _MOST_TAGS, _MOST_SCANS = 500, 500, 100
+_SCAN = b"\xff\xda"
 _WIDTH_TAG, _HEIGHT_TAG = 256, 257
+_TILE_TAGS = (322, 323)
+_SHORT, _LONG = 3, 4
+_LEAST_TILE = 2**20
 # Start of frame: 0xC0 to 0xCF without the tables that have numbers among them.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -23,8 +27,11 @@ class Head(NamedTuple):
 
 
 def read_head(data: bytes) -> Head:
-    """The head of a PNG, JPEG, TIFF or BMP. Raises DecodeError, never anything else."""
+    """The head of a PNG, JPEG, TIFF or BMP. Raises DecodeError, never anything else; also for what
+    its size does not bound: a JPEG of very many scans, a TIFF of tiles larger than itself."""
     if data.startswith(_PNG):
+        if data[12:16] != b"IHDR":
+            raise DecodeError("a PNG that does not begin with its head")
         head = Head("png", _number(data, 16, 4, "big"), _number(data, 20, 4, "big"))
     elif data.startswith(_JPEG):
         head = _jpeg(data)
@@ -49,6 +56,9 @@ def _number(data: bytes, at: int, size: int, order: Literal["little", "big"]) ->
 
 
 def _jpeg(data: bytes) -> Head:
+    # A progressive one is decoded once for each scan, of which 26 bytes are enough for one.
+    if data.count(_SCAN) > _MOST_SCANS:
+        raise DecodeError(f"a JPEG of more than {_MOST_SCANS} scans")
     at = 2
     for _ in range(_MOST_SEGMENTS):
         while data[at + 1 : at + 2] == b"\xff":
@@ -64,9 +74,18 @@ def _jpeg(data: bytes) -> Head:
 
 def _tiff(data: bytes, order: Literal["little", "big"]) -> Head:
     at = _number(data, 4, 4, order)
-    found = {}
+    found: dict[int, int] = {}
     for index in range(min(_number(data, at, 2, order), _MOST_TAGS)):
         entry = at + 2 + 12 * index
         tag, kind = _number(data, entry, 2, order), _number(data, entry + 2, 2, order)
-        found[tag] = _number(data, entry + 8, 2 if kind == 3 else 4, order)
-    return Head("tiff", found.get(_WIDTH_TAG, 0), found.get(_HEIGHT_TAG, 0))
+        if tag not in (_WIDTH_TAG, _HEIGHT_TAG, *_TILE_TAGS):
+            continue
+        # Of other types, and of two tags, the decoder may take another number than this one.
+        if kind not in (_SHORT, _LONG) or tag in found:
+            raise DecodeError("a TIFF that says its size in an odd way")
+        found[tag] = _number(data, entry + 8, 2 if kind == _SHORT else 4, order)
+    head = Head("tiff", found.get(_WIDTH_TAG, 0), found.get(_HEIGHT_TAG, 0))
+    tile = [found.get(one, 0) for one in _TILE_TAGS]
+    if tile[0] * tile[1] > max(_LEAST_TILE, head.width * head.height):
+        raise DecodeError(f"a TIFF of tiles of {tile[0]} x {tile[1]} pixels")
+    return head

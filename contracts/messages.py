@@ -13,10 +13,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.errors import DecodeError
-from contracts.headers import Headers, cloud_event
+from contracts.headers import MOST, Headers, cloud_event
 from contracts.identity import detection_id
 
 MAX_JSON_BYTES = 8_000_000
+MAX_ERRORS = 1_000
+"""More mistakes in one message are counted, not told: each would take a kilobyte to tell."""
+
+Whole = Annotated[int, Field(ge=-MOST, le=MOST)]
+"""A number that arithmetic on times and counts can take: JSON itself bounds none."""
 
 
 class Message(BaseModel):
@@ -86,15 +91,15 @@ class Detection(Message):
     """The result of one detector for one window [start, end) of one asset."""
 
     id: str
-    start_us: int
-    end_us: int
-    revision: int = 0
+    start_us: Whole
+    end_us: Whole
+    revision: Whole = 0
     verdict: Verdict
     score: float | None = Field(description="null when the window could not be measured")
     threshold: float
     reason: str = Field(default="", description="why not measured, or what made the score")
     evidence: dict[str, float] = Field(default_factory=dict)
-    received_us: int = Field(
+    received_us: Whole = Field(
         default=0, description="when the edge received the row that completed the window"
     )
 
@@ -110,14 +115,14 @@ class DetectionBatch(Message):
     model: Model | None = None
     plant: str = Field(description="hash of the plant file")
     backfill: bool = False
-    revision: int = 0
-    start_us: tuple[int, ...]
-    end_us: tuple[int, ...]
+    revision: Whole = 0
+    start_us: tuple[Whole, ...]
+    end_us: tuple[Whole, ...]
     verdict: tuple[Verdict, ...]
     score: tuple[float | None, ...]
     threshold: tuple[float, ...]
     reason: tuple[str, ...]
-    received_us: tuple[int, ...]
+    received_us: tuple[Whole, ...]
     evidence: dict[int, dict[str, float]] = Field(
         default_factory=dict, description="by place in the lists; none where nobody is woken"
     )
@@ -206,20 +211,20 @@ class AlarmState(Message):
     phase: Phase
     alarm_class: AlarmClass
     severity: Severity
-    applied_us: int
-    since_us: int
+    applied_us: Whole
+    since_us: Whole
     activation: str | None = None
-    raised_us: int | None = None
-    cleared_us: int | None = None
-    acknowledged_us: int | None = None
-    shelved_until_us: int | None = None
+    raised_us: Whole | None = None
+    cleared_us: Whole | None = None
+    acknowledged_us: Whole | None = None
+    shelved_until_us: Whole | None = None
     score: float | None = None
     peak: float | None = None
     threshold: float | None = None
     reason: str = ""
     evidence: dict[str, float] = Field(default_factory=dict)
     detection: str | None = None
-    activations: int = 0
+    activations: Whole = 0
     plant: str = ""
     model: Model | None = None
     backfill: bool = False
@@ -240,7 +245,7 @@ class Alert(Message):
     rule: str
     detector: str
     transition: Transition
-    at_us: int
+    at_us: Whole
     alarm_class: AlarmClass
     severity: Severity
     score: float | None
@@ -248,7 +253,7 @@ class Alert(Message):
     reason: str = ""
     evidence: dict[str, float] = Field(default_factory=dict)
     detection: str | None
-    received_us: int = 0
+    received_us: Whole = 0
     plant: str = ""
     model: Model | None = None
     backfill: bool = False
@@ -261,8 +266,8 @@ class Command(Message):
     alarm: str
     action: Literal["acknowledge", "shelve", "unshelve", "verdict"]
     actor: str
-    at_us: int
-    until_us: int | None = None
+    at_us: Whole
+    until_us: Whole | None = None
     verdict: Literal["true", "false", "nuisance"] | None = None
     comment: str = ""
 
@@ -302,7 +307,7 @@ class SourceHealth(Message):
     clock: Literal["source", "arrival"]
     rate_hz: float
     readings: int
-    last_us: int | None
+    last_us: Whole | None
     unit: str = "1"
     value: float | None = None
 
@@ -320,8 +325,8 @@ class Status(Message):
     """How one process does: sent every second, kept by process."""
 
     process: Annotated[str, Field(description="room and instance, as edge/box-1")]
-    at_us: int
-    started_us: int
+    at_us: Whole
+    started_us: Whole
     account: dict[str, Account] = Field(default_factory=dict)
     sources: tuple[SourceHealth, ...] = ()
     latencies: dict[str, Histogram] = Field(default_factory=dict)
@@ -353,9 +358,16 @@ def decode_json(kind: type[M], value: bytes | None) -> M:
     try:
         return kind.from_json(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "message"
-        raise DecodeError(f"{KINDS.get(kind, kind.__name__)}: {where}: {first['msg']}") from error
+        raise DecodeError(f"{KINDS.get(kind, kind.__name__)}: {first_mistake(error)}") from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first field that is wrong, and what is wrong with it."""
+    if error.error_count() > MAX_ERRORS:
+        return f"{error.error_count()} fields are wrong"
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "message"
+    return f"{where}: {first['msg']}"
 
 
 def headers_for(message: Message, *, source: str, id: str, subject: str) -> Headers:

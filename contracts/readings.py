@@ -2,13 +2,15 @@
 
 The value is an Arrow IPC stream with one record batch: `time` (timestamp, µs, UTC), one float64
 column a signal (its unit and clock in the field's metadata) and `quality`, a fixed-size list of
-uint8, one code a signal. What recovery needs stands in the headers, so that the end of the log
-can be read without decoding values.
+uint8, one code a signal. Nothing in it is compressed, so that it takes no more memory than the
+message has bytes; Kafka compresses where that is wanted. What recovery needs stands in the headers,
+so that the end of the log can be read without decoding values.
 """
 
 from __future__ import annotations
 
 import itertools
+import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -25,10 +27,22 @@ KIND = "vigia.readings.v1"
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 MAX_ROWS = 100_000
 MAX_SIGNALS = 1_024
+TIME_LIMIT_US = 2**61
+"""Event times lie below it, either way: what is added to them stays within 64 bits."""
 MAX_KNOWN_BYTES = 32_000_000
 _TIME = pa.timestamp("us", tz="UTC")
 _KINDS = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.uint8))
-_END = b"\xff\xff\xff\xff\0\0\0\0"
+_FAULTS = (
+    pa.ArrowException,
+    ValueError,
+    TypeError,
+    StopIteration,
+    EOFError,
+    OSError,
+    struct.error,
+)
+_MARKER = b"\xff\xff\xff\xff"
+_END = _MARKER + b"\0\0\0\0"
 # Long and wide batches are few: what Arrow needs for each is shared by many readings.
 _FRAME_ROWS, _FRAME_SIGNALS = 64, 128
 
@@ -264,10 +278,15 @@ class ReadingDecoder:
         layout = self._known.get(key)
         if layout is None or len(value) < layout.end:
             columns, batch = _checked(value, start)
+            numbers = _numbers(batch, len(columns))
             if key not in self._known:
                 self._remember(key, _layout(value, columns, batch))
-            return ReadingBatch(asset, position, columns, *_numbers(batch, len(columns)))
-        return ReadingBatch(asset, position, layout.columns, *layout.read(value))
+        else:
+            columns, numbers = layout.columns, layout.read(value)
+        times = numbers[0]
+        if len(times) and not -TIME_LIMIT_US < times.min() <= times.max() < TIME_LIMIT_US:
+            raise DecodeError("an event time that no clock shows", reason="time")
+        return ReadingBatch(asset, position, columns, *numbers)
 
     def _remember(self, key: bytes, layout: _Layout | None) -> None:
         self.remembered_bytes += len(key)
@@ -288,14 +307,43 @@ def _checked(value: bytes, start: int) -> tuple[tuple[Column, ...], Any]:
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(value[:start]))
         columns = _parse_columns(schema)
+        if value[start : start + 4] != _MARKER:
+            raise DecodeError("a batch of an older format")
+        if _compressed(value[start + 8 : _after(value, start)]):
+            raise DecodeError("a compressed batch")
         batch = pa.ipc.read_record_batch(pa.py_buffer(value).slice(start), schema)
         if batch.num_rows > MAX_ROWS:
             raise DecodeError(f"{batch.num_rows} rows, more than {MAX_ROWS}")
         # Buffers that point outside the message are found here, before they are read.
         batch.validate(full=True)
-    except (pa.ArrowException, ValueError, TypeError, StopIteration, EOFError, OSError) as error:
+    except _FAULTS as error:
         raise DecodeError(f"not a reading batch: {error}") from error
     return columns, batch
+
+
+def _compressed(metadata: bytes) -> bool:
+    """Whether a record batch's metadata names a codec. Its sizes would be believed: a few bytes
+    may claim any number. After Message.fbs: field 2 of a Message is its header, field 3 of the
+    RecordBatch in there its compression. Raises struct.error."""
+    (root,) = struct.unpack_from("<I", metadata)
+    header = _field(metadata, root, 2)
+    if header is None:
+        return False
+    (there,) = struct.unpack_from("<I", metadata, header)
+    return _field(metadata, header + there, 3) is not None
+
+
+def _field(buffer: bytes, table: int, number: int) -> int | None:
+    """Where field `number` of the table at `table` lies in a flatbuffer; None where it is not
+    set. Raises struct.error."""
+    vtable = table - struct.unpack_from("<i", buffer, table)[0]
+    if vtable < 0:
+        raise struct.error("a table outside")
+    (size,) = struct.unpack_from("<H", buffer, vtable)
+    if size < 6 + 2 * number:
+        return None
+    (offset,) = struct.unpack_from("<H", buffer, vtable + 4 + 2 * number)
+    return table + offset if offset else None
 
 
 def _numbers(batch: Any, width: int) -> tuple[Any, Any, Any]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from math import isclose
 from typing import Any
+
+MAX_LENGTH = 64
+"""Of a code, in characters: the parser descends with each."""
+# 10*9999999 is a UCUM code, and a number of ten million digits.
+_LONG_NUMBER = re.compile("[0-9]{6}")
 
 
 class UnitError(ValueError):
@@ -25,8 +31,16 @@ def _unit(code: str) -> Any:
     from pint.errors import PintError
     from ucumvert.parser import InvalidUcumError  # type: ignore[import-untyped]
 
+    if len(code) > MAX_LENGTH or _LONG_NUMBER.search(code):
+        raise UnitError(
+            f"expected a UCUM code of at most {MAX_LENGTH} characters and numbers below 100000, "
+            f"got {code[:MAX_LENGTH]!r}"
+        )
     try:
-        return _registry().from_ucum(code)
+        found = _registry().from_ucum(code)
+        # An annotation alone, as {packets}, is the unity (UCUM, section 12); ucumvert gives its
+        # token back.
+        return _registry().from_ucum("1") if isinstance(found, str) else found
     except (LarkError, PintError, InvalidUcumError, ValueError, KeyError) as error:
         raise UnitError(f"expected a UCUM code such as m3/h, kPa or Cel, got {code!r}") from error
 

@@ -9,6 +9,9 @@ import yaml
 Path = tuple[str | int, ...]
 MAX_BYTES = 5_000_000
 MAX_NODES = 500_000
+MAX_DEPTH = 50
+MAX_SCALAR = 10_000
+"""Of one value, in characters: a number of many takes long to be made."""
 
 
 class YamlError(ValueError):
@@ -26,26 +29,24 @@ class _Walk:
         self.lines: dict[Path, int] = {}
         self.repeated: list[tuple[Path, int]] = []
         self._scalars = yaml.SafeLoader("")
-        self._nodes = 0
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise YamlError(f"more than {MAX_NODES} values", line)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(child, (*path, i)) for i, child in enumerate(node.value)]
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise YamlError(f"expected a plain value: {error}", line) from error
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, child in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise YamlError("expected text as a key", key_node.start_mark.line + 1)
             key = str(key_node.value)
             here = (*path, key)
             if key in found:
@@ -56,15 +57,28 @@ class _Walk:
         return found
 
 
-def _refuse(event: Any) -> None:
-    unused = None
-    if isinstance(event, yaml.AliasEvent):
-        unused = "aliases (*name)"
-    elif getattr(event, "tag", None) is not None:
-        # With a tag, what a scalar is no longer follows from how it looks.
-        unused = "tags (!name)"
-    if unused:
-        raise YamlError(f"{unused} are not used here", event.start_mark.line + 1)
+def _refuse(text: str) -> None:
+    """Raises YamlError for what no plant file needs, before anything is built of it."""
+    depth = 0
+    event: Any
+    for nodes, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        unused = None
+        if isinstance(event, yaml.AliasEvent):
+            unused = "aliases (*name) are not used here"
+        elif getattr(event, "tag", None) is not None:
+            # With a tag, what a scalar is no longer follows from how it looks.
+            unused = "tags (!name) are not used here"
+        elif depth > MAX_DEPTH:
+            # The parser's time grows with the square of the depth.
+            unused = "nested too deep"
+        elif nodes > MAX_NODES:
+            unused = f"more than {MAX_NODES} values"
+        elif isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR:
+            unused = f"expected at most {MAX_SCALAR} characters in one value"
+        if unused:
+            raise YamlError(unused, event.start_mark.line + 1)
 
 
 def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, int]]]:
@@ -75,20 +89,14 @@ def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, i
     if len(text) > MAX_BYTES:
         raise YamlError(f"expected at most {MAX_BYTES} characters", 1)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            _refuse(event)
+        _refuse(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(f"not YAML: {error.problem}", mark.line + 1 if mark else 1) from error
     except yaml.YAMLError as error:
         raise YamlError(f"not YAML: {error}", 1) from error
-    except RecursionError as error:
-        raise YamlError("nested too deep", 1) from error
     if node is None:
         raise YamlError("the file is empty", 1)
     walk = _Walk()
-    try:
-        return walk.value(node, ()), walk.lines, walk.repeated
-    except RecursionError as error:
-        raise YamlError("nested too deep", 1) from error
+    return walk.value(node, ()), walk.lines, walk.repeated

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import DecodeError, SourceError
-from contracts.frames import MAX_FRAME_BYTES
+from contracts.frames import MAX_FRAME_BYTES, MAX_PIXELS
 from contracts.image_heads import read_head
 from contracts.plant.cameras import Camera
 from edge.core.framing import Picture, attempts, cut, scaled, too_large
 from edge.core.scenes import View, is_dark
+
+# Read when OpenCV is loaded. What an image's head says is checked before; this is what is decoded.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+import cv2
 
 MAX_FILE_BYTES = 100_000_000
 _AS_IT_IS = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR

@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 
+LONGEST = 1_200_000
+"""Of a packet, after its first bytes: more than a topic and a payload that is taken need. MQTT
+itself would allow 256 MB."""
+_CUT = bytes((LONGEST & 127 | 128, LONGEST >> 7 & 127 | 128, LONGEST >> 14))
 _CHUNK = 65_536
 _PUBLISH, _PUBACK = 3, b"\x40\x02"
 _LONGEST_LENGTH = 4
@@ -33,7 +37,8 @@ class Publish(NamedTuple):
 class Wire:
     """What paho takes for its socket, and the non-blocking one behind it.
 
-    paho reads only packets that were lent to it, and what it sends waits for `flush`.
+    paho reads only packets that were lent to it, and what it sends waits for `flush`. A message
+    that is longer than LONGEST is cut there; any other packet of that size ends the connection.
     `drained` says whether the last `fill` took all that had come.
     """
 
@@ -42,6 +47,7 @@ class Wire:
         self._data = bytearray()
         self._at = 0
         self._lent = 0
+        self._skip = 0
         self._ended = False
         self.drained = False
         self._error: OSError | None = None
@@ -63,7 +69,9 @@ class Wire:
         self.drained = len(chunk) < _CHUNK and not isinstance(self._socket, ssl.SSLSocket)
         del self._data[: self._at]
         self._at = 0
-        self._data += chunk
+        skipped = min(self._skip, len(chunk))
+        self._skip -= skipped
+        self._data += chunk[skipped:] if skipped else chunk
 
     def hurry(self) -> None:
         """Lets the kernel say at once that it has what came. A broker that gathers small packets
@@ -173,10 +181,29 @@ class Wire:
                 return None
             size |= (data[here] & 127) << 7 * place
             if data[here] < 128:
+                if size > LONGEST:
+                    return self._cut(here + 1, size)
                 end = here + 1 + size
                 return (here + 1, end) if end <= len(data) else None
         # No length at all: paho shall see it and end the connection.
         return len(data), len(data)
+
+    def _cut(self, body: int, size: int) -> tuple[int, int] | None:
+        """Makes the packet at the head one of LONGEST bytes, once they are there; what is behind
+        them is passed over when it comes."""
+        data, start = self._data, self._at
+        if data[start] >> 4 != _PUBLISH:
+            self._error = OSError(f"a packet of {size} bytes")
+            return None
+        if len(data) < body + LONGEST:
+            return None
+        data[start + 1 : body] = _CUT
+        body = start + 1 + len(_CUT)
+        end, rest = body + LONGEST, size - LONGEST
+        there = min(len(data) - end, rest)
+        del data[end : end + there]
+        self._skip = rest - there
+        return body, end
 
 
 class WiredClient(mqtt.Client):

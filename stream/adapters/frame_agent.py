@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.errors import DecodeError
-from contracts.frames import EvidenceHeaders, FrameHeaders
+from contracts.frames import MAX_PIXELS, EvidenceHeaders, FrameHeaders
 from contracts.headers import header_map
 from contracts.messages import Account
 from contracts.partitions import partition_of
@@ -117,13 +117,28 @@ class FrameAgent:
         return kept
 
     def _look(self, frames: Sequence[_Frame], letters: list[Outgoing]) -> list[Outgoing]:
-        decoded = [self._decoded(frame, letters) for frame in frames]
-        sightings = _sightings(decoded)
         made: list[Outgoing] = []
-        for frame, seen in zip(decoded, sightings, strict=True):
-            made += self._evidence(frame, seen)
-            made.append(self._reading(frame, seen))
+        for part in self._parts(frames, letters):
+            for frame, seen in zip(part, _sightings(part), strict=True):
+                made += self._evidence(frame, seen)
+                made.append(self._reading(frame, seen))
         return made
+
+    def _parts(
+        self, frames: Sequence[_Frame], letters: list[Outgoing]
+    ) -> Iterator[Sequence[_Frame]]:
+        """The frames decoded, those together that have about MAX_PIXELS: small messages may
+        become images of any size."""
+        part: list[_Frame] = []
+        pixels = 0
+        for frame in frames:
+            part.append(self._decoded(frame, letters))
+            image = part[-1].image
+            pixels += 0 if image is None else image.shape[0] * image.shape[1]
+            if pixels >= MAX_PIXELS:
+                yield part
+                part, pixels = [], 0
+        yield part
 
     def _decoded(self, frame: _Frame, letters: list[Outgoing]) -> _Frame:
         if frame.headers.quality != "good":

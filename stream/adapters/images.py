@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import cv2
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +11,10 @@ from contracts.errors import DecodeError
 from contracts.frames import MAX_EVIDENCE_BYTES, MAX_FRAME_BYTES, MAX_PIXELS
 from contracts.image_heads import read_head
 from stream.core.frames import Image
+
+# Read when OpenCV is loaded. What an image's head says is checked before; this is what is decoded.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+import cv2
 
 _EVIDENCE_SIDE = 480
 _QUALITIES = (85, 60, 35)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.adapters.mqtt_wire import Publish, Wire
+from edge.adapters.mqtt_wire import LONGEST, Publish, Wire
+from edge.core.payload import MAX_BYTES
 
 TOPICS = {b"rig/a": "rig/a", "rig/ñ".encode(): "rig/ñ"}
 PINGRESP = b"\xd0\x00"
@@ -48,6 +49,16 @@ class Pair:
         for start in range(0, len(data), 30_000):
             self.broker.sendall(data[start : start + 30_000])
             self.wire.fill()
+
+    def look_and_hear(self, data: bytes) -> int:
+        """As a link does, until a packet is there; the most bytes that the wire ever kept."""
+        most, ready = 0, False
+        for start in range(0, len(data), 30_000):
+            self.hear(data[start : start + 30_000])
+            most = max(most, len(self.wire._data))
+            ready = self.wire.ready
+        assert ready
+        return most
 
     def close(self) -> None:
         self.wire.close()
@@ -179,6 +190,34 @@ def test_what_the_broker_does_not_take_is_kept(pair: Pair) -> None:
     while len(got) < len(sent):
         got += pair.broker.recv(1_000_000)
     assert got == sent
+
+
+@pytest.mark.parametrize("size", (LONGEST, LONGEST + 1, 2_200_000, 8_000_000))
+def test_of_a_huge_message_the_beginning_is_kept(pair: Pair, size: int) -> None:
+    """And it stays a message of its topic, that is acknowledged and known to be too large."""
+    packet = publish(b"rig/a", bytes(size), properties=None)
+    most = pair.look_and_hear(packet + publish(b"rig/a", b"next", properties=None))
+    assert most <= LONGEST + 60_000
+    taken = pair.wire.take(TOPICS, five=False)
+    assert taken is not None and (taken.topic, taken.mid) == ("rig/a", 258)
+    assert MAX_BYTES < len(taken.payload) <= LONGEST
+    assert pair.wire.take(TOPICS, five=False) == Publish("rig/a", b"next", 1, 258, False)
+
+
+def test_paho_too_gets_no_more_of_it(pair: Pair) -> None:
+    pair.look_and_hear(publish(b"rig/b", bytes(3_000_000)) + PINGRESP)
+    assert pair.wire.take(TOPICS, five=True) is None
+    assert pair.wire.lend()
+    packet = b"".join(iter(lambda: lent(pair.wire), b""))
+    assert packet[1:4] == length_of(LONGEST) and len(packet) == 4 + LONGEST
+    assert pair.wire.lend() and pair.wire.recv(10) == PINGRESP
+
+
+def test_a_huge_packet_that_is_no_message_ends_the_connection(pair: Pair) -> None:
+    pair.hear(b"\x90\xff\xff\xff\x7f" + bytes(100))
+    assert pair.wire.ready and pair.wire.broken
+    with pytest.raises(OSError, match="packet of 268435455 bytes"):
+        pair.wire.recv(1)
 
 
 @given(st.binary(max_size=40), st.booleans())
