@@ -37,6 +37,8 @@ OPEN_S = 5.0
 _READ_S = 2.0
 # FFmpeg gives a read that timed out one more try: half of the time after which all is silent.
 _READ_PART = 0.4
+_LONGEST_PAUSE_S = 60.0
+"""Between two frames of a file, whatever their times say."""
 _FAST = {"probesize": "32", "analyzeduration": "0"}
 # What PyAV raises besides its own errors, on streams that are no streams.
 _FAULTS = (FFmpegError, OSError, ValueError, IndexError, MemoryError)
@@ -137,7 +139,7 @@ class RtspSource:
 
 
 class VideoSource:
-    """A video file, played once at its own speed."""
+    """A video file, played once at its own speed, but for pauses beyond a minute."""
 
     ends = True
 
@@ -158,7 +160,8 @@ class VideoSource:
             for frame in _frames(container, _video(container)):
                 at_s = frame.time or 0.0
                 first_s = at_s if first_s is None else first_s
-                time.sleep(max(0.0, begun_s + at_s - first_s - time.monotonic()))
+                early_s = begun_s + at_s - first_s - time.monotonic()
+                time.sleep(min(max(0.0, early_s), _LONGEST_PAUSE_S))
                 yield DecodedShot(frame, reformatter, grey=grey)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import ModelError
 from stream.core.features import Why, extract
+from stream.core.golden import read_arrays
 from stream.core.manifest import SCORE_TOLERANCE, Manifest, Package, read_manifest
+from stream.core.model_file import check_model
 
 # From 1.29 on ONNX Runtime tells its maker of every process and model, as soon as it is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -24,18 +24,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 MAX_MODEL_BYTES = 200_000_000
 MAX_TEXT_BYTES = 5_000_000
-MAX_GOLDEN_BYTES = 200_000_000
-"""Of the golden samples as arrays: a small file may hold much more."""
 BATCH = 64
 """Windows that go through a model at once."""
 PADDED = 16
 """The last batch is filled up to a multiple of this: a window's score is then the same to the
 last bit whatever stands beside it, which it is not for a window alone."""
 
-_EXTERNAL = b"\x08location"
-"""The key, after its length, under which a tensor names the file that holds it."""
-
-ORT_ERRORS = (
+FAULTS = (
+    ort_errors.EPFail,
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -43,6 +39,12 @@ ORT_ERRORS = (
     ort_errors.NoModel,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    # What it raises besides its own errors, or its outputs do that have another shape or type.
+    IndexError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 
 
@@ -66,10 +68,10 @@ class OnnxPackage:
             batch[: len(part)] = part
             try:
                 found = self.session.run(("score", "errors"), {"window": batch})
-            except ORT_ERRORS as error:
+                scores[at : at + len(part)] = found[0][: len(part)]
+                errors[at : at + len(part)] = found[1][: len(part)]
+            except FAULTS as error:
                 raise ModelError(f"model {self.manifest.name}: {error}") from error
-            scores[at : at + len(part)] = found[0][: len(part)]
-            errors[at : at + len(part)] = found[1][: len(part)]
         return scores, errors
 
 
@@ -102,16 +104,10 @@ def read_files(folder: Path, manifest: Package) -> tuple[bytes, bytes]:
 
 def read_golden(content: bytes, folder: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
     """The arrays of `golden.npz` with these names. Raises ModelError."""
-    path = folder / "golden.npz"
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            held = sum(one.file_size for one in archive.infolist())
-        if held > MAX_GOLDEN_BYTES:
-            raise ModelError(f"{path}: expected at most {MAX_GOLDEN_BYTES} bytes of arrays")
-        with np.load(io.BytesIO(content), allow_pickle=False) as golden:
-            return [golden[name] for name in names]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: {error}") from error
+        return read_arrays(content, names)
+    except ValueError as error:
+        raise ModelError(f"{folder / 'golden.npz'}: {error}") from error
 
 
 def check_scores(found: NDArray[np.float32], expected: NDArray[Any], folder: Path) -> None:
@@ -139,9 +135,11 @@ def open_session(
     model: bytes, folder: Path, threads: int, takes: str, gives: tuple[str, ...]
 ) -> Any:
     """A session of a model that takes `takes` and gives at least `gives`. Raises ModelError, also
-    for a model that keeps weights in other files: the manifest's hash would not hold for them."""
-    if _EXTERNAL in model:
-        raise ModelError(f"{folder / 'model.onnx'}: expected all data inside the file")
+    for what `check_model` refuses."""
+    try:
+        check_model(model)
+    except ValueError as error:
+        raise ModelError(f"{folder / 'model.onnx'}: {error}") from error
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -150,7 +148,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except ORT_ERRORS as error:
+    except FAULTS as error:
         raise ModelError(f"{folder / 'model.onnx'}: {error}") from error
     inputs = [one.name for one in session.get_inputs()]
     outputs = [one.name for one in session.get_outputs()]
@@ -163,6 +161,10 @@ def _check_golden(package: OnnxPackage, content: bytes, folder: Path) -> None:
     manifest = package.manifest
     names = ("values", "score", "why", "asset")
     values, expected, why, asset = read_golden(content, folder, names)
+    shape = (len(asset), manifest.window.rows, len(manifest.signals))
+    kinds = "".join(one.dtype.kind for one in (values, expected, why, asset))
+    if values.shape != shape or not expected.shape == why.shape == shape[:1] or kinds != "ffiU":
+        raise ModelError(f"{folder / 'golden.npz'}: expected windows with the score of each")
     assets = tuple(str(one) for one in asset)
     centre, spread = manifest.scaler(assets)
     found = extract(values, manifest.signals, manifest.feature_set(), centre, spread)

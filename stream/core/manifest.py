@@ -23,11 +23,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 
+from contracts.durations import MAX_US
 from contracts.errors import ModelError
-from contracts.messages import Model
+from contracts.messages import Model, first_mistake
 from stream.core.features import Feature, FeatureKind, FeatureSet, Floats, PulseGuard
 
 SCORE_TOLERANCE = 1e-4
+MAX_WINDOW_ROWS = 10_000
 
 
 class _Part(BaseModel):
@@ -37,9 +39,9 @@ class _Part(BaseModel):
 class TrainedWindow(_Part):
     """Windows [k hop, k hop + width) of `rows` rows, `width_us / rows` apart."""
 
-    width_us: int = Field(gt=0)
-    hop_us: int = Field(gt=0)
-    rows: int = Field(gt=0)
+    width_us: int = Field(gt=0, le=MAX_US)
+    hop_us: int = Field(gt=0, le=MAX_US)
+    rows: int = Field(gt=0, le=MAX_WINDOW_ROWS)
 
 
 class FeatureSpec(_Part):
@@ -56,8 +58,8 @@ class GuardSpec(_Part):
 
     feature: str
     excess: float = Field(gt=0)
-    before: int = Field(ge=0)
-    after: int = Field(ge=0)
+    before: int = Field(ge=0, le=MAX_WINDOW_ROWS)
+    after: int = Field(ge=0, le=MAX_WINDOW_ROWS)
 
 
 class AssetSpec(_Part):
@@ -204,7 +206,5 @@ def _check_features(manifest: Manifest, name: str) -> None:
 def _first(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    first = error.errors(include_url=False)[0]
     # A manifest whose kind is known is told about without it.
-    place = [str(part) for part in first["loc"] if part not in ("autoencoder", "image")]
-    return f"{'.'.join(place) or 'manifest'}: {first['msg']}"
+    return first_mistake(error).removeprefix("autoencoder.").removeprefix("image.")

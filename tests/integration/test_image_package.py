@@ -14,7 +14,8 @@ import pytest
 
 from contracts.errors import ModelError
 from stream.adapters.onnx_image import ImagePackage, load_image_package
-from stream.adapters.onnx_package import MAX_GOLDEN_BYTES, load_package
+from stream.adapters.onnx_package import load_package
+from stream.core.golden import MAX_ARRAY_BYTES
 from tests import images
 
 
@@ -123,7 +124,7 @@ def test_golden_pictures_that_are_none_are_refused(package: Path, changed: dict[
 
 
 def test_a_small_file_that_holds_too_much_is_refused(package: Path) -> None:
-    golden(package, more=np.zeros(MAX_GOLDEN_BYTES, np.uint8))
+    golden(package, more=np.zeros(MAX_ARRAY_BYTES, np.uint8))
     assert (package / "golden.npz").stat().st_size < 2_000_000
     with pytest.raises(ModelError, match="expected at most"):
         load_image_package(package)
@@ -154,7 +155,9 @@ def test_a_changed_file_is_refused(package: Path, name: str) -> None:
 
 def test_a_model_with_weights_elsewhere_is_refused(package: Path) -> None:
     path = package / "model.onnx"
-    path.write_bytes(path.read_bytes() + b"\x0a\x08location\x12\x0bweights.bin")
+    # A second graph is added to the first: one initializer of it lies in another file.
+    named = b"\x6a\x0d\x0a\x88\x00location\x12\x00"
+    path.write_bytes(path.read_bytes() + b"\x3a\x11\x2a\x0f" + named)
     hashed(package, "model.onnx")
     with pytest.raises(ModelError, match="inside the file"):
         load_image_package(package)
