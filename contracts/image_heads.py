@@ -9,6 +9,7 @@ from contracts.errors import DecodeError
 _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 _TIFF: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
 _MOST_SEGMENTS, _MOST_TAGS, _MOST_SCANS = 500, 500, 100
+_MOST_CHUNKS = 20_000
 _SCAN = b"\xff\xda"
 _WIDTH_TAG, _HEIGHT_TAG = 256, 257
 _TILE_TAGS = (322, 323)
@@ -28,11 +29,9 @@ class Head(NamedTuple):
 
 def read_head(data: bytes) -> Head:
     """The head of a PNG, JPEG, TIFF or BMP. Raises DecodeError, never anything else; also for what
-    its size does not bound: a JPEG of very many scans, a TIFF of tiles larger than itself."""
+    its size does not bound: very many scans of a JPEG, parts of a PNG or TIFF larger than it."""
     if data.startswith(_PNG):
-        if data[12:16] != b"IHDR":
-            raise DecodeError("a PNG that does not begin with its head")
-        head = Head("png", _number(data, 16, 4, "big"), _number(data, 20, 4, "big"))
+        head = _png(data)
     elif data.startswith(_JPEG):
         head = _jpeg(data)
     elif data[:4] in _TIFF:
@@ -53,6 +52,22 @@ def _number(data: bytes, at: int, size: int, order: Literal["little", "big"]) ->
     if len(raw) < size:
         raise DecodeError("the image ends in its head")
     return int.from_bytes(raw, order)
+
+
+def _png(data: bytes) -> Head:
+    at = len(_PNG)
+    if data[at + 4 : at + 8] != b"IHDR":
+        raise DecodeError("a PNG that does not begin with its head")
+    # The decoder makes room for as much as a chunk says it has, and knows animations.
+    for _ in range(_MOST_CHUNKS):
+        size = _number(data, at, 4, "big")
+        kind = data[at + 4 : at + 8]
+        at += 12 + size
+        if at > len(data) or kind == b"acTL":
+            raise DecodeError("a broken png: a part that is longer than all, or an animation")
+        if kind == b"IEND":
+            return Head("png", _number(data, 16, 4, "big"), _number(data, 20, 4, "big"))
+    raise DecodeError(f"a broken png: more than {_MOST_CHUNKS} parts")
 
 
 def _jpeg(data: bytes) -> Head:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -143,9 +143,12 @@ class VideoSource:
 
     ends = True
 
-    def __init__(self, camera: Camera, folder: Path) -> None:
+    def __init__(
+        self, camera: Camera, folder: Path, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._camera = camera
         self._file = folder / (camera.video or "")
+        self._sleep = sleep
 
     def shots(self) -> Iterator[DecodedShot]:
         """From the beginning. Raises SourceError."""
@@ -161,7 +164,7 @@ class VideoSource:
                 at_s = frame.time or 0.0
                 first_s = at_s if first_s is None else first_s
                 early_s = begun_s + at_s - first_s - time.monotonic()
-                time.sleep(min(max(0.0, early_s), _LONGEST_PAUSE_S))
+                self._sleep(min(max(0.0, early_s), _LONGEST_PAUSE_S))
                 yield DecodedShot(frame, reformatter, grey=grey)
 
 
@@ -192,6 +195,8 @@ def _video(container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise SourceError("there is no video in the stream")
     stream = container.streams.video[0]
+    if getattr(stream, "codec_context", None) is None:
+        raise SourceError("the video is of a kind that cannot be decoded")
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}

@@ -19,8 +19,8 @@ _MEMBER = b"PK\x01\x02"
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # NumPy's own reader evaluates this as Python, and believes the shape before it has the data.
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][fiubU]\d{1,4})', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:\d{1,9}, ?)*(?:\d{1,9})?)\), \} *\n",
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|](?:f[248]|[iu][1248]|b1|U[1-9]\d{0,3}))', "
+    rb"'fortran_order': (True|False), 'shape': \(((?:\d{1,9}, ?)*(?:\d{1,9})?)\), \} *\n",
     re.DOTALL,
 )
 _FAULTS = (

@@ -1,0 +1,1 @@
+"""Every decoder of bytes from outside, given bytes that nobody would send."""

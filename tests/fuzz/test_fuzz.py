@@ -1,0 +1,32 @@
+"""A short run of every decoder on bytes that nobody would send; `make fuzz` runs longer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.corpus import FOLDER, read_corpus
+from tests.fuzz.runner import fuzz
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import TARGETS
+
+SLOW = {"messages": 2_000, "plant": 800, "videos": 1_500, "units": 4_000, "wire": 6_000}
+RUNS = 20_000
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_whatever_the_bytes_it_fails_in_our_words_and_within_its_bounds(
+    name: str, tmp_path: Path
+) -> None:
+    runs = len(read_corpus(name)) + SLOW.get(name, RUNS)
+    found = fuzz(name, runs=runs, seconds=100, seed="1", out=tmp_path)
+    assert found.found == []
+    assert found.executions == runs
+    assert found.outcomes > 3
+
+
+def test_every_seed_is_in_the_corpus() -> None:
+    named = {(target, name) for target, name, _ in seeds()}
+    assert {target for target, _ in named} == TARGETS.keys()
+    assert all((FOLDER / target / name).is_file() for target, name in named)
