@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from contracts.errors import ConfigError
 from contracts.plant.cross import cross_check
-from contracts.plant.lines import Path, YamlError, load_with_lines
+from contracts.plant.lines import MAX_BYTES, Path, YamlError, load_with_lines
 from contracts.plant.model import Plant
 
 
@@ -47,7 +47,7 @@ def check_plant(text: str | bytes) -> tuple[Plant | None, tuple[Problem, ...]]:
     Whatever `text` is, nothing is raised; bytes are taken as UTF-8.
     """
     try:
-        if isinstance(text, bytes):
+        if isinstance(text, bytes) and len(text) <= MAX_BYTES:
             text = text.decode("utf-8-sig")
         document, lines, repeated = load_with_lines(text)
     except YamlError as error:

@@ -8,7 +8,7 @@ import yaml
 
 Path = tuple[str | int, ...]
 MAX_BYTES = 5_000_000
-MAX_NODES = 500_000
+MAX_NODES = 300_000
 MAX_DEPTH = 50
 MAX_SCALAR = 10_000
 """Of one value, in characters: a number of many takes long to be made."""
@@ -81,12 +81,12 @@ def _refuse(text: str) -> None:
             raise YamlError(unused, event.start_mark.line + 1)
 
 
-def load_with_lines(text: str) -> tuple[Any, dict[Path, int], list[tuple[Path, int]]]:
+def load_with_lines(text: str | bytes) -> tuple[Any, dict[Path, int], list[tuple[Path, int]]]:
     """The document, the line of every path in it, and the keys that stand there twice.
 
     Raises YamlError for what is not one YAML document of plain values.
     """
-    if len(text) > MAX_BYTES:
+    if isinstance(text, bytes) or len(text) > MAX_BYTES:
         raise YamlError(f"expected at most {MAX_BYTES} characters", 1)
     try:
         _refuse(text)

@@ -88,7 +88,9 @@ class Parsed:
     def fail(self, error: PayloadError) -> None:
         """Notes an error; the first one counts."""
         if self.error is None:
-            self.error = error
+            # It is kept until its letter is written, and would keep the whole document with it.
+            error.__cause__ = error.__context__ = None
+            self.error = error.with_traceback(None)
 
 
 def parse(routes: Routes, topic: str, payload: bytes, arrival_us: int) -> Parsed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from contracts.errors import ModelError
 from stream.core.features import Why, extract
 from stream.core.golden import read_arrays
-from stream.core.manifest import SCORE_TOLERANCE, Manifest, Package, read_manifest
+from stream.core.manifest import MAX_BYTES, SCORE_TOLERANCE, Manifest, Package, read_manifest
 from stream.core.model_file import check_model
 
 # From 1.29 on ONNX Runtime tells its maker of every process and model, as soon as it is loaded.
@@ -23,13 +24,15 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 MAX_MODEL_BYTES = 200_000_000
-MAX_TEXT_BYTES = 5_000_000
+MAX_MEMORY_BYTES = 2_000_000_000
+"""Of all models of a process, with their weights and what they work in."""
 BATCH = 64
 """Windows that go through a model at once."""
 PADDED = 16
 """The last batch is filled up to a multiple of this: a window's score is then the same to the
 last bit whatever stands beside it, which it is not for a window alone."""
 
+_AS_REQUESTED = 1
 FAULTS = (
     ort_errors.EPFail,
     ort_errors.Fail,
@@ -88,7 +91,7 @@ def load_package(folder: Path, *, threads: int = 1) -> OnnxPackage:
 
 def read_text(folder: Path) -> bytes:
     """The text of the manifest of the package in `folder`. Raises ModelError."""
-    return _read(folder / "manifest.json", MAX_TEXT_BYTES)
+    return _read(folder / "manifest.json", MAX_BYTES)
 
 
 def read_files(folder: Path, manifest: Package) -> tuple[bytes, bytes]:
@@ -146,8 +149,16 @@ def open_session(
     options.log_severity_level = 3
     # Spinning threads would take the core that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    _bounded_memory()
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # It would work out what is constant as the model is opened, in memory without bound.
+            disabled_optimizers=["ConstantFolding"],
+        )
     except FAULTS as error:
         raise ModelError(f"{folder / 'model.onnx'}: {error}") from error
     inputs = [one.name for one in session.get_inputs()]
@@ -155,6 +166,17 @@ def open_session(
     if inputs != [takes] or not set(gives) <= set(outputs):
         raise ModelError(f"{folder / 'model.onnx'}: expected {takes} in, {' and '.join(gives)} out")
     return session
+
+
+@cache
+def _bounded_memory() -> None:
+    """All models of this process take their memory from one arena, which has an end: a file of
+    some hundred bytes may ask for any amount."""
+    cpu = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    arena = {"max_mem": MAX_MEMORY_BYTES, "arena_extend_strategy": _AS_REQUESTED}
+    ort.create_and_register_allocator(cpu, ort.OrtArenaCfg(arena))
 
 
 def _check_golden(package: OnnxPackage, content: bytes, folder: Path) -> None:

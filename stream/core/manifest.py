@@ -21,15 +21,17 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, ValidationError
 
 from contracts.durations import MAX_US
 from contracts.errors import ModelError
-from contracts.messages import Model, first_mistake
+from contracts.messages import Many, Model, Named, first_mistake
 from stream.core.features import Feature, FeatureKind, FeatureSet, Floats, PulseGuard
 
 SCORE_TOLERANCE = 1e-4
 MAX_WINDOW_ROWS = 10_000
+MAX_BYTES = 2_000_000
 
 
 class _Part(BaseModel):
@@ -49,7 +51,7 @@ class FeatureSpec(_Part):
 
     name: str
     kind: FeatureKind
-    signals: tuple[str, ...]
+    signals: Many[str]
     floor: float = Field(gt=0)
 
 
@@ -66,8 +68,8 @@ class AssetSpec(_Part):
     """What was fitted for one asset: `centre` and `spread` in the features' order, and the score
     from which on a window is abnormal."""
 
-    centre: tuple[float, ...]
-    spread: tuple[float, ...]
+    centre: Many[float]
+    spread: Many[float]
     threshold: float = Field(gt=0)
 
 
@@ -78,10 +80,10 @@ class Package(_Part):
     format: Literal[1]
     name: str
     version: str
-    data: dict[str, str]
-    metrics: dict[str, object]
-    versions: dict[str, str]
-    files: dict[str, str]
+    data: Named[str]
+    metrics: Named[object]
+    versions: Named[str]
+    files: Named[str]
     licence: str
     credit: str
 
@@ -100,14 +102,14 @@ class Manifest(Package):
     """The manifest of an autoencoder."""
 
     kind: Literal["autoencoder"]
-    signals: tuple[str, ...]
-    units: dict[str, str]
+    signals: Many[str]
+    units: Named[str]
     window: TrainedWindow
-    features: tuple[FeatureSpec, ...]
+    features: Many[FeatureSpec]
     guard: GuardSpec | None
     clip: tuple[float, float]
     min_rows: int = Field(gt=0)
-    assets: dict[str, AssetSpec]
+    assets: Named[AssetSpec]
 
     def feature_set(self) -> FeatureSet:
         """The features as `features.extract` takes them."""
@@ -167,10 +169,12 @@ def read_any(text: str | bytes, name: str = "manifest.json") -> Manifest | Image
     """The manifest in `text`, of whatever kind. Raises ModelError that names the first field that
     is wrong, also where its parts do not fit together."""
     try:
-        manifest = _ANY.validate_json(text)
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"expected at most {MAX_BYTES} bytes")
+        manifest = _ANY.validate_python(orjson.loads(text))
         if isinstance(manifest, Manifest):
             _check_features(manifest, name)
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:
         raise ModelError(f"{name}: {_first(error)}") from error
     if not {"model.onnx", "golden.npz"} <= set(manifest.files):
         raise ModelError(f"{name}: files: expected model.onnx and golden.npz")

@@ -56,15 +56,15 @@ def check_model(model: bytes) -> None:
     waiting = [(_Part.MODEL, memoryview(model))]
     while waiting:
         part, data = waiting.pop()
-        nodes += part is _Part.NODE
-        if nodes > MAX_NODES:
-            raise ValueError(f"expected at most {MAX_NODES} operators")
         for number, value in _fields(data):
             if (part, number) in _REFUSED and value != 0:
                 raise ValueError(_REFUSED[part, number])
             inner = _WITHIN[part].get(number)
             if inner is not None and isinstance(value, memoryview):
                 waiting.append((inner, value))
+                nodes += inner is _Part.NODE
+            if nodes > MAX_NODES:
+                raise ValueError(f"expected at most {MAX_NODES} operators")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

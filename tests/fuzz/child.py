@@ -1,4 +1,8 @@
-"""One decoder in a process of its own: `python -m tests.fuzz.child NAME SLOT SEED RUNS SECONDS`.
+"""One decoder in a process of its own:
+
+    python -m tests.fuzz.child NAME FOLDER SLOT SEED RUNS SECONDS
+
+It begins with the inputs in FOLDER, and goes on with mutations of them.
 
 The process tells what it is doing in SLOT, a file that outlives it: the number of executions and
 the input of the last one. What it finds it writes as lines of JSON to its standard output.
@@ -30,6 +34,8 @@ SLOT_HEAD = struct.Struct("<QI")
 SLOT_BYTES = SLOT_HEAD.size + 4 * MAX_BYTES
 MAX_CORPUS = 2_000
 _MOST_FOUND = 20
+_UNKNOWN = -1
+_STATUS = os.open("/proc/self/status", os.O_RDONLY)
 _SPARE_MB = 2_048
 """Of address space, which allocators take without using it."""
 _ANY = re.compile(r"[0-9]+|'.*'|\".*\"|b'.*'")
@@ -44,15 +50,19 @@ class Slot:
         (self.count, _) = SLOT_HEAD.unpack_from(self._memory)
 
     def begin(self, data: bytes) -> None:
-        """Notes the next input."""
+        """Notes the next input, as much of it as there is room for."""
         self.count += 1
+        data = data[: SLOT_BYTES - SLOT_HEAD.size]
         SLOT_HEAD.pack_into(self._memory, 0, self.count, len(data))
         self._memory[SLOT_HEAD.size : SLOT_HEAD.size + len(data)] = data
 
 
 def peak_bytes() -> int:
-    """The most resident memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most resident memory that this process ever had: not getrusage's, which begins with
+    that of the process that started it."""
+    text = os.pread(_STATUS, 4_096, 0)
+    at = text.index(b"VmHWM:") + len("VmHWM:")
+    return int(text[at : text.index(b"kB", at)]) * 1024
 
 
 class Run:
@@ -63,13 +73,9 @@ class Run:
         self._slot = slot
         self._outcomes: set[Hashable] = set()
         self._found: set[Hashable] = set()
-        self._base = self._peak = peak_bytes()
+        # What the first execution takes, the process has begun with.
+        self._base = self._peak = _UNKNOWN
         self._bound = target.memory_mb << 20
-
-    def warm(self, data: bytes) -> None:
-        """Executes `data`, and counts what that takes as what the process began with."""
-        self.once(data)
-        self._base = self._peak = peak_bytes()
 
     def once(self, data: bytes) -> bool:
         """Whether its outcome is one that was not seen before."""
@@ -81,13 +87,19 @@ class Run:
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             outcome = _signature(error)
             self._report("foreign", data, outcome, f"{type(error).__name__}: {error}"[:300])
-        if peak_bytes() > self._peak:
-            self._peak = peak_bytes()
-            if self._peak - self._base > self._bound:
-                self._report("memory", data, "memory", f"{self._peak - self._base} bytes")
+        self._weigh(data)
         before = len(self._outcomes)
         self._outcomes.add(outcome)
         return len(self._outcomes) > before
+
+    def _weigh(self, data: bytes) -> None:
+        peak = peak_bytes()
+        if self._base == _UNKNOWN:
+            self._base = self._peak = peak
+        if peak > self._peak:
+            self._peak = peak
+            if peak - self._base > self._bound:
+                self._report("memory", data, "memory", f"{peak - self._base} bytes")
 
     def _report(self, kind: str, data: bytes, signature: Hashable, text: str) -> None:
         if signature not in self._found:
@@ -126,18 +138,16 @@ def bound_memory(mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def main(name: str, slot_file: Path, seed: str, runs: int, seconds: float) -> None:
+def main(name: str, folder: Path, slot_file: Path, seed: str, runs: int, seconds: float) -> None:
     """Executes the corpus, then mutations of it, `runs` in all or until `seconds` are over."""
     faulthandler.enable()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     target, slot = TARGETS[name], Slot(slot_file)
     run = Run(target, slot)
     bound_memory(4 * target.memory_mb + _SPARE_MB)
-    corpus = [data for _, data in read_corpus(name)]
-    seeds = corpus[slot.count :] if slot.count < len(corpus) else []
-    begun = time.monotonic()
-    run.warm(corpus[0])
-    for data in seeds:
+    corpus = [data for _, data in read_corpus(folder)]
+    done, begun = slot.count, time.monotonic()
+    for data in corpus[done:]:
         run.once(data)
     mutator = Mutator(Random(f"{seed} {name} {slot.count}"), corpus, target.words)
     while slot.count < runs and time.monotonic() - begun < seconds:
@@ -149,4 +159,5 @@ def main(name: str, slot_file: Path, seed: str, runs: int, seconds: float) -> No
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+        _, asked, seeds_in, slot_at, word, count, limit = sys.argv
+        main(asked, Path(seeds_in), Path(slot_at), word, int(count), float(limit))

@@ -7,7 +7,6 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "corpus"
 
 
-def read_corpus(target: str) -> list[tuple[str, bytes]]:
-    """The name and the bytes of each input of a target, in the order of their names."""
-    files = sorted((FOLDER / target).iterdir())
-    return [(file.name, file.read_bytes()) for file in files]
+def read_corpus(folder: Path) -> list[tuple[str, bytes]]:
+    """The name and the bytes of each input in a folder, in the order of their names."""
+    return [(file.name, file.read_bytes()) for file in sorted(folder.iterdir())]

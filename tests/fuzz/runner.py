@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.child import SLOT_BYTES, SLOT_HEAD
+from tests.fuzz.corpus import FOLDER
 from tests.fuzz.targets import TARGETS
 
 HANG_CPU_S, HANG_WALL_S = 10.0, 120.0
@@ -38,16 +39,20 @@ class Result:
     found: list[dict[str, str]] = field(default_factory=list)
 
 
-def fuzz(name: str, *, runs: int, seconds: float, seed: str, out: Path) -> Result:
-    """Executes the target `runs` times, or for `seconds`. Inputs that break it are kept in `out`;
+def fuzz(
+    name: str, *, runs: int, seconds: float, seed: str, out: Path, corpus: Path | None = None
+) -> Result:
+    """Executes the target `runs` times, or for `seconds`: first the inputs in `corpus` (default:
+    those that are kept), then mutations of them. Inputs that break it are kept in `out`;
     after a crash or a hang it goes on in another process."""
     result = Result(name, TARGETS[name].memory_mb)
+    folder = corpus or FOLDER / name
     begun = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="fuzz-") as slot:
         slot.truncate(SLOT_BYTES)
         for _ in range(_MOST_RESTARTS):
             left = seconds - (time.monotonic() - begun)
-            argv = (name, slot.name, seed, str(runs), str(left))
+            argv = (name, str(folder), slot.name, seed, str(runs), str(left))
             broken, told = _watch(argv, Path(slot.name))
             result.executions, data = _read(Path(slot.name))
             for line in told:

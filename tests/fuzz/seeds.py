@@ -36,14 +36,15 @@ def seeds() -> Seeds:
     yield from _texts()
 
 
-def _with_headers(headers: Headers, value: bytes) -> bytes:
+def with_headers(headers: Headers, value: bytes) -> bytes:
+    """A message as targets.headed reads it."""
     return b"\n".join(name.encode() + b": " + raw for name, raw in headers) + b"\n\n" + value
 
 
 def _messages() -> Seeds:
     for file in sorted(files.FOLDER.glob("*.json")):
         out = files.load(file.stem)
-        value = _with_headers(out.headers, out.value or b"")
+        value = with_headers(out.headers, out.value or b"")
         yield "messages", f"golden-{file.stem}", out.topic.encode() + b"\n" + value
         if file.stem.startswith("detections"):
             yield "detections", f"golden-{file.stem}", out.value or b""
@@ -67,7 +68,7 @@ def _batch(rows: int, width: int) -> ReadingBatch:
 def _readings() -> Seeds:
     for rows, width in ((0, 1), (1, 1), (7, 3), (100, 2)):
         value, headers = encode(_batch(rows, width), source="edge/a")
-        made = _with_headers(headers, value)
+        made = with_headers(headers, value)
         yield "readings", f"made-{rows}-rows-of-{width}", made
         yield "detect", f"made-{rows}-rows-of-{width}", made
     value, headers = encode(_batch(7, 3), source="edge/a")
@@ -85,7 +86,7 @@ def _readings() -> Seeds:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, one.schema, options=options) as writer:
             writer.write_batch(one)
-        yield "readings", f"arrow-{name}", _with_headers(headers, sink.getvalue().to_pybytes())
+        yield "readings", f"arrow-{name}", with_headers(headers, sink.getvalue().to_pybytes())
 
 
 def _packages() -> Seeds:
@@ -156,8 +157,7 @@ def _mqtt() -> Seeds:
         b"12.5",
     )
     for at, payload in enumerate(payloads):
-        for topic in range(3):
-            yield "payload", f"made-{at}-on-{topic}", bytes((topic,)) + payload
+        yield "payload", f"made-{at}", payload
     publish = b'\x32\x0d\0\5rig/a\1\2{"v"'
     five = b'\x32\x0e\0\5rig/a\1\2\0{"v"'
     answers = b"\x20\2\0\0\x90\3\0\1\1\xd0\0\x40\2\0\1"

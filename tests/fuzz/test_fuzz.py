@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.bombs import BOMBS
 from tests.fuzz.corpus import FOLDER, read_corpus
 from tests.fuzz.runner import fuzz
 from tests.fuzz.seeds import seeds
@@ -19,11 +20,25 @@ RUNS = 20_000
 def test_whatever_the_bytes_it_fails_in_our_words_and_within_its_bounds(
     name: str, tmp_path: Path
 ) -> None:
-    runs = len(read_corpus(name)) + SLOW.get(name, RUNS)
+    runs = len(read_corpus(FOLDER / name)) + SLOW.get(name, RUNS)
     found = fuzz(name, runs=runs, seconds=100, seed="1", out=tmp_path)
     assert found.found == []
     assert found.executions == runs
     assert found.outcomes > 3
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_is_made_to_take_much_takes_no_more_than_its_bound(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "bombs"
+    folder.mkdir()
+    for bomb, data in BOMBS[name]():
+        (folder / bomb).write_bytes(data)
+    # First of all, what no decoder minds: what it takes is what the process begins with.
+    (folder / "!").write_bytes(read_corpus(FOLDER / name)[0][1])
+    count = len(list(folder.iterdir()))
+    found = fuzz(name, runs=count, seconds=100, seed="1", out=tmp_path / "out", corpus=folder)
+    assert found.found == []
+    assert found.executions == count
 
 
 def test_every_seed_is_in_the_corpus() -> None:
