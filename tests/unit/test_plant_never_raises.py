@@ -39,6 +39,10 @@ VALUES = st.recursive(
 @example("vigia: 1\nsites: {north: {}}\nsignal_sets: [1]\ndetectors: {a: {kind: limit}}")
 @example("? {a: b}\n: c")
 @example("vigia: 1\n\ud800")
+@example("a: 1" + ":1" * 200 + ".5")
+@example(GOOD.replace("unit: kPa", "unit: '{[degF]1k}'"))
+@example(GOOD.replace("unit: kPa", "unit: '10*9999999'"))
+@example(GOOD.replace("unit: kPa", "unit: '" + "m." * 3_000 + "m'"))
 def test_any_text(text: str) -> None:
     check_plant(text)
 
