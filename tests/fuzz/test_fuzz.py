@@ -12,8 +12,15 @@ from tests.fuzz.runner import fuzz
 from tests.fuzz.seeds import seeds
 from tests.fuzz.targets import TARGETS
 
-SLOW = {"messages": 2_000, "plant": 800, "videos": 1_500, "units": 4_000, "wire": 6_000}
-RUNS = 20_000
+SLOW = {
+    "messages": 1_200,
+    "models": 4_000,
+    "plant": 600,
+    "units": 3_000,
+    "videos": 1_200,
+    "wire": 4_000,
+}
+RUNS = 12_000
 
 
 @pytest.mark.parametrize("name", TARGETS)
