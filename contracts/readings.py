@@ -375,7 +375,7 @@ def _layout(value: bytes, columns: tuple[Column, ...], batch: Any) -> _Layout | 
     even = all(b - a == stride for a, b in itertools.pairwise(values))
     end = max(times + 8 * rows, values[0] + width * stride, quality + rows * width)
     inside = min(at[0], values[0], quality) >= 0 and end <= len(value)
-    if not (even and inside and stride > 0 and stride % 8 == 0):
+    if not (even and inside and stride >= 8 * rows and stride % 8 == 0):
         return None
     return _Layout(columns, rows, times, values[0], stride, quality, end)
 

@@ -25,6 +25,8 @@ from contracts.readings import (
     position_of,
 )
 from tests import samples
+from tests.fuzz.corpus import FOLDER
+from tests.fuzz.targets import headed
 
 I63 = st.integers(-(2**62), 2**62)
 COLUMNS = st.lists(
@@ -226,6 +228,16 @@ def test_a_message_cut_short_behind_a_known_beginning_is_refused(cut: int) -> No
     elif cut <= 8 + body:
         with pytest.raises(DecodeError):
             decoder.decode(VALUE[: len(VALUE) - cut - 8], HEADERS)
+
+
+def test_columns_that_overlap_are_read_alike_the_second_time() -> None:
+    """Found by fuzzing: of the second message only the first row was read."""
+    message = (FOLDER / "readings" / "found-columns-that-overlap").read_bytes()
+    headers, value = headed(message)
+    decoder = ReadingDecoder()
+    first = decoder.decode(value, headers)
+    assert first.values.shape == (3, 2)
+    assert same(decoder.decode(value, headers), first)
 
 
 def test_what_is_remembered_is_bounded() -> None:
