@@ -55,6 +55,7 @@ def detections() -> Bombs:
 
 def manifests() -> Bombs:
     yield from json_bombs()
+    yield "as-much-as-is-read", b'{"kind": [' + b"[]," * 660_000 + b"1]}"
     yield "metrics", b'{"kind":"image","metrics":{"a":' + b"[" * 150 + b"]" * 150 + b"}}"
     yield (
         "wrong-names",

@@ -412,7 +412,7 @@ TARGETS: dict[str, Target] = {
     "detect": Target(_detect, 64, _ARROW),
     "models": Target(_models, 2_100, _ONNX),
     "golden": Target(_golden, 32, _ARRAY),
-    "manifests": Target(_manifests, 32, _JSON),
+    "manifests": Target(_manifests, 96, _JSON),
     "edge-images": Target(_edge_images, 640, _IMAGE, _png),
     "stream-images": Target(_stream_images, 640, _IMAGE, _png),
     "image-heads": Target(_heads, 16, _IMAGE),

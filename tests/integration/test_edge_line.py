@@ -70,12 +70,13 @@ async def test_broken_payloads_and_the_year_2099_become_dead_letters(
         device.send("rig/a0/flow", b'{"t": 1, "value"')
         device.row("a0", year_2099, 2.0)
         device.send("rig/a0/flow", {"t": begin, "value": "7"})
+        device.send("rig/a0/flow", bytes(3_000_000))
         device.row("a0", begin + 1000, 3.0)
         device.settle()
 
         async def all_there(log: Log) -> bool:
             there = rows_of(await log.batches()).get("rig/a0", {})
-            return len(there) == 2 and len(await log.letters()) == 4
+            return len(there) == 2 and len(await log.letters()) == 5
 
         await log.until(all_there)
         assert edge.terminate() == 0
@@ -84,13 +85,13 @@ async def test_broken_payloads_and_the_year_2099_become_dead_letters(
     assert all(b.position.wm_after_us <= begin + 1001 for b in batches)
     letters = await log.letters()
     reasons = sorted(reason for reason, _ in letters)
-    assert reasons == ["future", "future", "not-json", "type"]
+    assert reasons == ["future", "future", "not-json", "too-large", "type"]
     assert ("not-json", b'{"t": 1, "value"') in letters
     status = await log.status()
     assert status is not None
     account = status.account["edge.mqtt"]
-    assert (account.taken_in, account.gone_out, account.held) == (8, 4, 0)
-    assert account.dropped == {"not-json": 1, "future": 2, "type": 1}
+    assert (account.taken_in, account.gone_out, account.held) == (9, 4, 0)
+    assert account.dropped == {"not-json": 1, "future": 2, "too-large": 1, "type": 1}
 
 
 async def test_a_silent_sensor_is_said_and_its_heartbeats_move_the_watermark(
