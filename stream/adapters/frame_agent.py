@@ -42,6 +42,11 @@ class _Frame:
     watched: Watched
     image: Image | None
 
+    @property
+    def pixels(self) -> int:
+        """How many were decoded."""
+        return 0 if self.image is None else self.image.shape[0] * self.image.shape[1]
+
 
 @dataclass(slots=True)
 class FrameAgent:
@@ -119,22 +124,26 @@ class FrameAgent:
     def _look(self, frames: Sequence[_Frame], letters: list[Outgoing]) -> list[Outgoing]:
         made: list[Outgoing] = []
         for part in self._parts(frames, letters):
-            for frame, seen in zip(part, _sightings(part), strict=True):
-                made += self._evidence(frame, seen)
-                made.append(self._reading(frame, seen))
+            made += self._made(part)
+            # Not held while the next ones are decoded.
+            part.clear()
         return made
 
-    def _parts(
-        self, frames: Sequence[_Frame], letters: list[Outgoing]
-    ) -> Iterator[Sequence[_Frame]]:
+    def _made(self, part: Sequence[_Frame]) -> list[Outgoing]:
+        made: list[Outgoing] = []
+        for frame, seen in zip(part, _sightings(part), strict=True):
+            made += self._evidence(frame, seen)
+            made.append(self._reading(frame, seen))
+        return made
+
+    def _parts(self, frames: Sequence[_Frame], letters: list[Outgoing]) -> Iterator[list[_Frame]]:
         """The frames decoded, those together that have about MAX_PIXELS: small messages may
         become images of any size."""
         part: list[_Frame] = []
         pixels = 0
         for frame in frames:
             part.append(self._decoded(frame, letters))
-            image = part[-1].image
-            pixels += 0 if image is None else image.shape[0] * image.shape[1]
+            pixels += part[-1].pixels
             if pixels >= MAX_PIXELS:
                 yield part
                 part, pixels = [], 0

@@ -89,6 +89,16 @@ async def run(agent: FrameAgent, *records: Record) -> dict[int, int]:
     return dict(await settle())
 
 
+async def test_small_messages_that_become_large_images_are_looked_at_in_parts() -> None:
+    large = bytes(cv2.imencode(".png", np.full((4_000, 5_000), 90, np.uint8))[1])
+    assert len(large) < 60_000
+    here, kept = agent(model := Bright())
+    records = [frame(number, large) for number in range(3)]
+    await run(here, frame(3, jpeg(40)), *records, frame(4, jpeg(80)))
+    assert model.batches == [3, 2]
+    assert [row.values[0, 0] for row in rows(kept)] == pytest.approx([40, 90, 90, 90, 80], abs=1)
+
+
 def rows(kept: Kept) -> list[ReadingBatch]:
     decoder = ReadingDecoder()
     return [decoder.decode(one.value, one.headers) for one in kept.sent if "readings" in one.topic]
