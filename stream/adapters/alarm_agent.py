@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ from stream.adapters.letters import Letters
 from stream.core.alarms import Alarms
 from stream.ports import AlarmStore, Publisher, Settled
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class CompactedAlarms:
@@ -37,10 +40,22 @@ class CompactedAlarms:
     async def load(self, partitions: Iterable[int]) -> list[AlarmState]:
         states = []
         for partition in sorted(partitions):
-            for record in await read_compacted(self.bootstrap, self.topic, partition):
-                if record.value is not None:
-                    states.append(decode_json(AlarmState, record.value))
+            states += states_in(await read_compacted(self.bootstrap, self.topic, partition))
         return states
+
+
+def states_in(records: Iterable[Record]) -> list[AlarmState]:
+    """The states that can be read. One that cannot is said, and its alarm begins anew: a worker
+    that ended for it would end again at each start."""
+    states = []
+    for record in records:
+        try:
+            if record.value is not None:
+                states.append(decode_json(AlarmState, record.value))
+        except DecodeError as error:
+            where = f"{record.topic}[{record.partition}]@{record.offset}"
+            _log.warning("%s is no state of an alarm: %s", where, error)
+    return states
 
 
 @dataclass(slots=True)
