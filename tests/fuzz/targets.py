@@ -377,7 +377,8 @@ def _videos() -> Decode:
     from contracts.plant.cameras import Camera
     from edge.adapters.rtsp import VideoSource
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-video-", dir="/dev/shm"))
+    shared = tempfile.TemporaryDirectory(prefix="fuzz-video-", dir="/dev/shm")
+    folder = Path(shared.name)
     camera = Camera.model_validate({"video": "clip"})
 
     def shapes() -> Iterator[Hashable]:
@@ -386,7 +387,7 @@ def _videos() -> Decode:
             yield shot.image().shape
 
     def decode(data: bytes) -> Hashable:
-        (folder / "clip").write_bytes(data)
+        (Path(shared.name) / "clip").write_bytes(data)
         return len(list(shapes()))
 
     return decode
