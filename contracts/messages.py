@@ -316,6 +316,15 @@ class Histogram(Message):
     count: int
 
 
+class SpoolState(Message):
+    """What a process keeps on its disk for Kafka; `oldest_us` is when it received the oldest."""
+
+    messages: int
+    bytes: int
+    limit_bytes: int
+    oldest_us: int | None = None
+
+
 class Status(Message):
     """How one process does: sent every second, kept by process."""
 
@@ -327,6 +336,7 @@ class Status(Message):
     latencies: dict[str, Histogram] = Field(default_factory=dict)
     rss_bytes: int = 0
     notes: tuple[str, ...] = ()
+    spools: dict[str, SpoolState] = Field(default_factory=dict)
 
 
 KINDS: dict[type[Message], str] = {

@@ -132,6 +132,7 @@ class EdgeProcess:
         file.write_text(plant)
         self.log = folder / "edge.log"
         options = ["--plant", str(file), "--kafka", kafka, "--mqtt", f"127.0.0.1:{mqtt_port}"]
+        options += ["--spool", str(folder / "spool")]
         self._argv = [sys.executable, "-m", "edge", "run", *options, "--instance", "test"]
         self._process: subprocess.Popen[bytes] | None = None
 
