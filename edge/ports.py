@@ -141,7 +141,7 @@ class Spool(Protocol):
         set, and forgotten where None."""
 
     async def shrink(self) -> None:
-        """Gives free space back."""
+        """Gives free space back. To be called when little is left."""
 
     async def close(self) -> None:
         """Ends its work."""

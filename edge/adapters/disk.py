@@ -20,7 +20,6 @@ _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # only wants to read what it has.
 _SETTINGS = (
     "PRAGMA locking_mode=EXCLUSIVE",
-    "PRAGMA auto_vacuum=INCREMENTAL",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
 )
@@ -93,10 +92,10 @@ class DiskSpool:
         await self._do(lambda db: _change(db, add, remove, bases))
 
     async def shrink(self) -> None:
-        """Gives free pages back to the disk."""
+        """See Spool. To be called when little is left."""
 
         def work(db: sqlite3.Connection) -> None:
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
         await self._do(work)

@@ -49,11 +49,19 @@ class Keeper:
     While something is late, all goes to the disk; what follows something on disk does so too.
     """
 
-    def __init__(self, shelf: Shelf, ways: Ways, *, clock: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        ways: Ways,
+        *,
+        clock: Callable[[], int] = now_us,
+        late_s: float = LATE_S,
+    ) -> None:
         self.backlog = shelf.backlog
         self._shelf = shelf
         self._ways = ways
         self._clock = clock
+        self._late_s = late_s
         self._late: set[asyncio.Future[None]] = set()
         self._stranded: deque[_Stranded] = deque()
         self._wake = asyncio.Event()
@@ -150,9 +158,12 @@ class Keeper:
         return set()
 
     async def _in_time(self, sending: asyncio.Future[None]) -> bool:
-        for _ in range(round(LATE_S / _LOOK_S)):
-            await asyncio.wait({sending}, timeout=_LOOK_S)
-            if sending.done() or self._late or self._pressed():
+        waited_s = 0.0
+        while waited_s < self._late_s and not sending.done():
+            look_s = min(_LOOK_S, self._late_s)
+            await asyncio.wait({sending}, timeout=look_s)
+            waited_s += look_s
+            if self._late or self._pressed():
                 break
         return sending.done()
 

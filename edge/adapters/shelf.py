@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from contracts.errors import SpoolError, SpoolLost
 from contracts.messages import SpoolState
@@ -109,13 +109,11 @@ class Shelf:
 
     async def landed(self, notes: Sequence[Note]) -> None:
         """Kafka has these: they leave the disk."""
-        self.backlog.landed(notes)
-        await self._remove(notes)
+        await self._remove(notes, lambda: self.backlog.landed(notes))
 
     async def refused(self, notes: Sequence[Note]) -> None:
         """Kafka will never take these."""
-        self.backlog.drop(notes, "refused")
-        await self._remove(notes)
+        await self._remove(notes, lambda: self.backlog.drop(notes, "refused"))
 
     def pin(self, notes: Sequence[Note]) -> None:
         """These are under way to Kafka already: they are neither sent nor dropped."""
@@ -174,10 +172,11 @@ class Shelf:
             self._fault = ""
             _log.info("the disk takes %s again", self.what)
 
-    async def _remove(self, notes: Sequence[Note]) -> None:
-        self._undone += notes
-        self._under_way.difference_update(note.number for note in notes)
+    async def _remove(self, notes: Sequence[Note], count: Callable[[], None]) -> None:
         async with self._turn:
+            count()
+            self._undone += notes
+            self._under_way.difference_update(note.number for note in notes)
             # A disk that is full gives them up with a later change.
             with self._complained():
                 await self._change({})

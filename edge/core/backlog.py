@@ -174,7 +174,8 @@ class Backlog:
     def drop(self, entries: Sequence[Entry | Note], reason: str) -> None:
         """These are sent nowhere."""
         entries = [one for one in entries if one.number > self._lost_to]
-        self.dropped[reason] += sum(one.units for one in entries)
+        if units := sum(one.units for one in entries):
+            self.dropped[reason] += units
         self._take(entries)
 
     def lost(self) -> None:

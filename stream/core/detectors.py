@@ -112,7 +112,6 @@ def encode(
         "kind": detector.kind,
         "model": None if model is None else model.model_dump(),
         "plant": plant,
-        "revision": 0,
     }
     columns = _columns(block, results)
     evidence = _evidence(results)
@@ -125,7 +124,7 @@ def encode(
             asset, detector.id, part["start_us"][0], part["end_us"][-1], end - start
         )
         value = orjson.dumps(
-            {"asset": asset, **head, "backfill": backfill, **part, "evidence": told}
+            {"asset": asset, **head, "backfill": backfill, "revision": 0, **part, "evidence": told}
         )
         yield Encoded(name, asset, value, end - start)
 

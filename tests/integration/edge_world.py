@@ -31,7 +31,14 @@ PATIENCE_S = 40.0
 REPOSITORY = Path(__file__).parents[2]
 
 
-def plant_text(prefix: str, *, assets: int = 1, period: str = "100ms", **sets: Any) -> str:
+def plant_text(
+    prefix: str,
+    *,
+    assets: int = 1,
+    period: str = "100ms",
+    spool: dict[str, Any] | None = None,
+    **sets: Any,
+) -> str:
     """A plant of `assets` assets of two signals with the source's time, one topic each."""
     signals = [
         {
@@ -61,6 +68,7 @@ def plant_text(prefix: str, *, assets: int = 1, period: str = "100ms", **sets: A
             }
         ],
         "signal_sets": {"line": signal_set},
+        "spool": spool or {},
     }
     return yaml.safe_dump(plant)
 
