@@ -267,7 +267,10 @@ class _Edge:
         places = await _meet(kafka, log, cameras, keeper)
         _log.info("%d cameras, %d of them known to Kafka", len(cameras), len(places))
         source_of, develop = sources_in(self.folder)
-        return CameraAgent(cameras, places, written, source_of, develop, backlog)
+        agent = CameraAgent(cameras, places, written, source_of, develop, backlog)
+        if keeper is not None:
+            keeper.serve(lambda _: None, lambda: agent.pressed)
+        return agent
 
     def _log(self, kind: type[L], producer: Producer) -> L:
         prefix = self.plant.kafka.prefix

@@ -95,6 +95,11 @@ class CameraAgent:
                 while not all(self._look(eye) for eye, _ in self._lanes.values()):
                     await asyncio.sleep(0.01)
 
+    @property
+    def pressed(self) -> bool:
+        """Whether the disk should take what Kafka does not, before frames are dropped."""
+        return any(eye.station.crowded for eye, _ in self._lanes.values())
+
     def figures(self) -> Figures:
         """What the status says."""
         eyes = [eye for eye, _ in self._lanes.values()]

@@ -164,6 +164,11 @@ class CameraStation:
         )
 
     @property
+    def crowded(self) -> bool:
+        """Whether so many frames wait that some will soon be dropped."""
+        return self._chain.crowded
+
+    @property
     def frames(self) -> int:
         """How many frames came from the decoder."""
         return self._taken_in

@@ -75,6 +75,11 @@ class FrameChain:
         """Whether nothing waits and nothing is under way."""
         return not self._waiting and self.under_way is None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait that some will soon be dropped."""
+        return len(self._waiting) >= MAX_WAITING // 2 or self._bytes >= MAX_WAITING_BYTES // 2
+
     def put(self, stamp: Stamp, picture: Picture) -> None:
         """Adds a frame; drops it when its time does not rise, and the oldest when too many
         wait."""

@@ -14,7 +14,7 @@ import pytest
 
 from broker.kafka_local import LocalKafka
 from contracts.topics import FRAMES
-from tests.clips import h264_clip, moving
+from tests.clips import encode_h264, moving
 from tests.integration.camera_world import (
     CameraLog,
     camera_plant,
@@ -181,8 +181,9 @@ async def test_frames_of_an_outage_come_after_it(
     prefix = topic_prefix.strip(".")
     await make_camera_topics(own_kafka.bootstrap, prefix)
     log = CameraLog(own_kafka.bootstrap, prefix)
-    clip = h264_clip(tmp_path / "clip", moving(600))
-    plant = camera_plant(prefix, c={"video": str(clip), "rate": 5})
+    video = encode_h264(list(moving(600)), fps=15, gop=15, bit_rate=500_000)
+    (tmp_path / "clip.mkv").write_bytes(video)
+    plant = camera_plant(prefix, c={"video": "clip.mkv", "rate": 5})
     with watching(tmp_path, plant, own_kafka.bootstrap) as edge:
         await log.until_images("c", 5)
         await asyncio.to_thread(own_kafka.stop)
