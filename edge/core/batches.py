@@ -79,6 +79,10 @@ class Outbox:
         """Whether nothing waits and nothing is under way."""
         return not self._rows and self._under_way is None
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self._sent_us += by_us
+
     def put(self, rows: list[Row]) -> None:
         """Adds rows that are ready."""
         self._rows.extend(rows)

@@ -104,6 +104,7 @@ class Station:
         """The wall clock was set: what is remembered by it moves along."""
         self._heard_us += by_us
         self._beat_us += by_us
+        self._outbox.step(by_us)
         if self._arrival_us != NO_TIME:
             self._arrival_us += by_us
         for watch in self.watches:
