@@ -20,6 +20,7 @@ from contracts.messages import (
     Account,
     Histogram,
     SourceHealth,
+    SpoolState,
     Status,
     encode_json,
     headers_for,
@@ -38,6 +39,7 @@ class Figures:
     sources: tuple[SourceHealth, ...] = ()
     latencies: dict[str, Histogram] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    spools: dict[str, SpoolState] = field(default_factory=dict)
 
 
 class Latency:
@@ -139,6 +141,7 @@ class StatusPublisher:
             latencies=figures.latencies,
             rss_bytes=self._system.memory_info().rss,
             notes=figures.notes,
+            spools=figures.spools,
         )
 
     async def _publish(self) -> None:

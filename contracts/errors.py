@@ -7,6 +7,9 @@ VigiaError
 │   └── FieldError     decoded, but a field is missing, of another type or out of bounds
 ├── ModelError         a model package cannot be trusted on this machine
 ├── SourceError        a camera or sensor source was lost (the world's fault; callers retry)
+├── SpoolError         the disk does not keep what it should (callers retry)
+│   ├── SpoolTaken     another process works there
+│   └── SpoolLost      what it had kept cannot be read any more, and is set aside
 └── BrokerError        Kafka is away or refuses (callers retry, or not, as `retriable` says)
     ├── KafkaStartError
     └── MessageTooLarge
@@ -24,6 +27,9 @@ __all__ = [
     "MessageTooLarge",
     "ModelError",
     "SourceError",
+    "SpoolError",
+    "SpoolLost",
+    "SpoolTaken",
     "VigiaError",
 ]
 
@@ -69,6 +75,20 @@ class SourceError(VigiaError):
     """A source of readings was lost."""
 
     retriable = True
+
+
+class SpoolError(VigiaError):
+    """The disk is full or broken: nothing of what was asked was done."""
+
+    retriable = True
+
+
+class SpoolTaken(SpoolError):
+    """The folder belongs to another process as long as that lives."""
+
+
+class SpoolLost(SpoolError):
+    """What was on disk cannot be read. It was set aside and will not be looked at again."""
 
 
 class BrokerError(VigiaError):

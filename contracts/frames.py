@@ -5,6 +5,7 @@ batches do. And `vigia.evidence`: what a person is shown of a frame that made a 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
@@ -22,7 +23,8 @@ MAX_EVIDENCE_BYTES = 60_000
 
 
 class OfFrame(Message):
-    """What all these headers have: each field as `ce_<name>`, the asset as the subject."""
+    """What all these headers have: each field as `ce_<name>`, the asset as the subject. What is
+    None, or false, is not written."""
 
     asset: str
     time_us: Whole
@@ -38,7 +40,11 @@ class OfFrame(Message):
             id=self.identity,
             subject=self.asset,
             content_type=self.content_type,
-            extensions={name.replace("_", ""): str(value) for name, value in fields.items()},
+            extensions={
+                name.replace("_", ""): "true" if value is True else str(value)
+                for name, value in fields.items()
+                if value is not False
+            },
         )
 
     @property
@@ -85,6 +91,7 @@ class FrameHeaders(OfFrame):
     wm_after_us: Whole = NO_TIME
     max_before_us: Whole = NO_TIME
     received_us: Whole = 0
+    backfill: bool = False
 
     KIND: ClassVar[str] = "vigia.frame.v2"
 
@@ -105,7 +112,12 @@ class FrameHeaders(OfFrame):
             self.wm_after_us,
             self.max_before_us,
             self.received_us,
+            self.backfill,
         )
+
+    def at(self, position: Position) -> Self:
+        """The same frame at another place of the stream."""
+        return self.model_copy(update=asdict(position))
 
 
 class EvidenceHeaders(OfFrame):

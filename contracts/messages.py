@@ -329,6 +329,15 @@ class Histogram(Message):
     count: int
 
 
+class SpoolState(Message):
+    """What a process keeps on its disk for Kafka; `oldest_us` is when it received the oldest."""
+
+    messages: int
+    bytes: int
+    limit_bytes: int
+    oldest_us: Whole | None = None
+
+
 class Status(Message):
     """How one process does: sent every second, kept by process."""
 
@@ -340,6 +349,7 @@ class Status(Message):
     latencies: Named[Histogram] = Field(default_factory=dict)
     rss_bytes: int = 0
     notes: Many[str] = ()
+    spools: Named[SpoolState] = Field(default_factory=dict)
 
 
 KINDS: dict[type[Message], str] = {

@@ -45,6 +45,7 @@ _MARKER = b"\xff\xff\xff\xff"
 _END = _MARKER + b"\0\0\0\0"
 # Long and wide batches are few: what Arrow needs for each is shared by many readings.
 _FRAME_ROWS, _FRAME_SIGNALS = 64, 128
+_BACKFILL: tuple[Headers, Headers] = ([], [("ce_backfill", b"true")])
 
 
 class Quality(IntEnum):
@@ -78,6 +79,7 @@ class Position:
     came too late for windows that ended by then; `wm_after_us` says what is complete with this
     batch. `max_before_us` is the largest event time of all earlier batches (NO_TIME when there
     is none). `received_us` is when the edge received the newest row, by the edge's clock.
+    `backfill` says that it came to the log long after that, from the edge's disk.
     """
 
     sequence: int
@@ -85,6 +87,7 @@ class Position:
     wm_after_us: int = NO_TIME
     max_before_us: int = NO_TIME
     received_us: int = 0
+    backfill: bool = False
 
     def after(self, newest_us: int, wm_us: int, received_us: int) -> Position:
         """The position of the batch that follows one whose newest row is at `newest_us`
@@ -123,8 +126,16 @@ class ReadingBatch:
 
 def encode(batch: ReadingBatch, *, source: str) -> tuple[bytes, Headers]:
     """The message's value and headers. `source` names the agent, as a CloudEvents source."""
+    times = batch.times_us
+    # numpy looks for a maximum for longer than all the rest takes.
+    newest_us = times.item() if len(times) == 1 else batch.newest_us
+    return encode_rows(batch), encode_position(batch.asset, batch.position, newest_us, source)
+
+
+def encode_rows(batch: ReadingBatch) -> bytes:
+    """The message's value alone."""
     value = _assembled(batch) if len(batch.times_us) <= _FRAME_ROWS else None
-    return value or _written(batch), _headers(batch, source)
+    return value or _written(batch)
 
 
 def _written(batch: ReadingBatch) -> bytes:
@@ -185,13 +196,10 @@ def _schema(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([pa.field("time", _TIME), *signals, quality])
 
 
-def _headers(batch: ReadingBatch, source: str) -> Headers:
-    position = batch.position
-    before, subject, after = _constant_headers(batch.asset, source)
+def encode_position(asset: str, position: Position, newest_us: int, source: str) -> Headers:
+    """The headers alone, of a batch whose largest event time is `newest_us`."""
+    before, subject, after = _constant_headers(asset, source)
     number, received = position.sequence, b"%d" % position.received_us
-    times = batch.times_us
-    # numpy looks for a maximum for longer than all the rest takes.
-    newest_us = times.item() if len(times) == 1 else batch.newest_us
     return [
         *before,
         ("ce_id", b"%b:%d:%b" % (subject[1], number, received)),
@@ -202,6 +210,7 @@ def _headers(batch: ReadingBatch, source: str) -> Headers:
         ("ce_maxbefore", b"%d" % position.max_before_us),
         ("ce_newest", b"%d" % newest_us),
         ("ce_received", received),
+        *_BACKFILL[position.backfill],
         after,
     ]
 
@@ -225,6 +234,7 @@ def position_of(headers: dict[str, bytes]) -> Position:
         wm_after_us=int_header(headers, "ce_wmafter"),
         max_before_us=int_header(headers, "ce_maxbefore"),
         received_us=int_header(headers, "ce_received"),
+        backfill=headers.get("ce_backfill") == b"true",
     )
 
 

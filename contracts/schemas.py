@@ -18,6 +18,10 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PLANT = "vigia.plant.v1"
 _WHOLE = r"^-?[0-9]+$"
+_FLAG: Schema = {
+    "const": "true",
+    "description": "it came to the log long after the edge received it; else not there",
+}
 
 
 def published() -> dict[str, Schema]:
@@ -101,7 +105,9 @@ def _readings_headers() -> Schema:
             "ce_maxbefore": _number("largest event time of all earlier batches, microseconds"),
             "ce_newest": _number("largest event time in this batch, microseconds"),
             "ce_received": _number("when the edge received the newest row, microseconds"),
-        }
+            "ce_backfill": _FLAG,
+        },
+        optional=("ce_backfill",),
     )
 
 
@@ -122,7 +128,8 @@ def _frame_headers() -> Schema:
     own = _fields(FrameHeaders)
     encodings = FrameHeaders.model_json_schema()["properties"]["encoding"]["enum"]
     own["content-type"] = {"enum": [f"image/{one}" for one in encodings]}
-    return _headers(own, optional=("ce_calibration",))
+    own["ce_backfill"] = _FLAG
+    return _headers(own, optional=("ce_calibration", "ce_backfill"))
 
 
 def _evidence_headers() -> Schema:

@@ -159,6 +159,21 @@ CLASSES: dict[AlarmClass, Words] = {
     AlarmClass.PROCESS: {"en": "process", "es": "proceso"},
     AlarmClass.INSTRUMENT: {"en": "instrument", "es": "instrumento"},
 }
+NOTES: dict[str, Words] = {
+    "kafka-away": {
+        "en": "Kafka does not answer: what comes is kept on disk",
+        "es": "Kafka no responde: lo que llega se guarda en disco",
+    },
+    "draining": {
+        "en": "what was kept on disk goes to Kafka now",
+        "es": "lo guardado en disco va ahora a Kafka",
+    },
+    "disk-refuses": {
+        "en": "the disk takes nothing more: what Kafka does not take waits with its senders",
+        "es": "el disco no admite más: lo que Kafka no recibe espera en su origen",
+    },
+}
+"""What a process says of itself, in its Status in English."""
 _UNKNOWN: dict[Language, Wordings] = {
     "en": ("{code}: score {score} (limit {threshold})", "{code}"),
     "es": ("{code}: puntuación {score} (límite {threshold})", "{code}"),
@@ -215,6 +230,11 @@ def _filled(
     value = known[found[1]] or 0.0
     text = f"{value * 100:.1f} %" if found[2] else number_text(value)
     return text.replace(".", ",") if lang == "es" else text
+
+
+def note_text(note: str, lang: Language) -> str:
+    """A note of a Status in the operator's language; one that is not known here as it is."""
+    return next((words[lang] for words in NOTES.values() if words["en"] == note), note)
 
 
 def number_text(value: float) -> str:

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -16,19 +16,29 @@ import click
 
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
-from contracts.errors import ConfigError, VigiaError
+from contracts.errors import ConfigError, SpoolError, SpoolTaken, VigiaError
 from contracts.plant import Plant, read_plant
 from contracts.plant.cameras import Camera
 from contracts.plant.model import SignalSet
 from edge.adapters.agent import Agent, now_us, together
 from edge.adapters.camera_agent import CameraAgent, sources_in
+from edge.adapters.disk import Claim, DiskSpool
 from edge.adapters.frame_kafka import KafkaFrames
 from edge.adapters.kafka import KafkaLog
+from edge.adapters.keeper import Keeper, Ways
 from edge.adapters.mqtt import MqttSource
+from edge.adapters.shelf import Shelf
+from edge.adapters.spooled import SpooledFrames, SpooledReadings
+from edge.core.backlog import Backlog
+from edge.core.batches import Place
 from edge.core.intake import Intake
 from edge.core.routes import assets_of, cameras_of
+from edge.ports import FrameLog
 
 T = TypeVar("T")
+L = TypeVar("L", KafkaLog, KafkaFrames)
+SPOOL_FOLDER = Path(".vigia/spool")
+_MEET_S = 3.0
 MESSAGE_LIMIT = 20_000
 _DRAIN_S = 1.0
 _LAST_WORD_S = 0.7
@@ -47,8 +57,18 @@ def cli() -> None:
 @click.option("--mqtt", metavar="HOST:PORT", help="default: the plant's mqtt section")
 @click.option("--site", help="serve the assets of this site only; default: all")
 @click.option("--instance", help="name of this agent; default: the host's name")
+@click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="folder for what Kafka does not take; default: the plant's spool.folder, or .vigia/spool",
+)
 def run(
-    plant_file: Path, kafka: str | None, mqtt: str | None, site: str | None, instance: str | None
+    plant_file: Path,
+    kafka: str | None,
+    mqtt: str | None,
+    site: str | None,
+    instance: str | None,
+    spool: Path | None,
 ) -> None:
     """Reads the plant's MQTT topics and writes rows to Kafka, until SIGTERM or SIGINT."""
     logging.basicConfig(
@@ -61,7 +81,9 @@ def run(
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
-        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{_name(instance)}")
+        name = _name(instance)
+        kept = _spool_folder(plant, plant_file, spool) / f"{plant.kafka.prefix}-{name}"
+        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{name}", kept)
         asyncio.run(edge.serve())
     except ConfigError as error:
         click.echo(str(error), err=True)
@@ -92,8 +114,15 @@ def _name(instance: str | None) -> str:
     return instance or socket.gethostname()
 
 
+def _spool_folder(plant: Plant, plant_file: Path, wanted: Path | None) -> Path:
+    if wanted is not None:
+        return wanted
+    named = plant.spool.folder
+    return plant_file.parent / named if named is not None else SPOOL_FOLDER
+
+
 class _Part(Protocol):
-    """The sensors of a site at work, or its cameras."""
+    """The sensors of a site at work, or its cameras; or what keeps either on disk."""
 
     async def run(self) -> None: ...
 
@@ -103,14 +132,37 @@ class _Part(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _Kafka:
+    """`live` carries readings as they come; `patient` what they must not wait for: frames, which
+    are large, and what comes from the disk. `there` is done when both are connected."""
+
+    live: Producer
+    patient: Producer
+    there: asyncio.Task[None]
+
+    async def ask(self, log: KafkaLog | KafkaFrames, assets: Collection[str]) -> dict[str, Place]:
+        """Where the streams stand, once Kafka says so."""
+        await asyncio.shield(self.there)
+        return await log.places(tuple(assets))
+
+    async def stop(self) -> None:
+        """Ends both."""
+        self.there.cancel()
+        await asyncio.gather(self.there, return_exceptions=True)
+        await asyncio.gather(self.live.stop(_GOODBYE_S), self.patient.stop(_GOODBYE_S))
+
+
+@dataclass(frozen=True, slots=True)
 class _Edge:
-    """The agent of the sites of a plant file, which lies in `folder`; or of one site."""
+    """The agent of the sites of a plant file, which lies in `folder`; or of one site. `spool` is
+    the folder of its own for what is kept on disk."""
 
     plant: Plant
     folder: Path
     bootstrap: str
     site: str | None
     process: str
+    spool: Path
 
     async def serve(self) -> None:
         """Works until SIGTERM or SIGINT. Raises VigiaError."""
@@ -119,19 +171,41 @@ class _Edge:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         _log.info("%s: Kafka at %s", self.process, self.bootstrap)
-        producer = self._producer("")
-        # Frames are large: readings must not wait behind them.
-        carrier = self._producer("-frames")
+        kafka = self._kafka()
+        keepers: list[Keeper] = []
+        claim = self._claim()
         try:
-            parts = await _unless(stop, self._prepare(producer, carrier))
+            parts = await _unless(stop, self._prepare(kafka, keepers))
             if parts is not None:
-                status = self._status(producer, parts)
-                await _work(parts, status, stop)
+                status = self._status(kafka.live, [*parts, *keepers])
+                await _work([*keepers, *parts], status, kafka.there, stop)
         finally:
-            await asyncio.gather(producer.stop(_GOODBYE_S), carrier.stop(_GOODBYE_S))
+            await asyncio.gather(*(keeper.close() for keeper in keepers))
+            await kafka.stop()
+            if claim is not None:
+                claim.release()
 
-    def _producer(self, suffix: str) -> Producer:
-        return Producer(self.bootstrap, client_id=self.process.replace("/", "-") + suffix)
+    def _kafka(self) -> _Kafka:
+        name = self.process.replace("/", "-")
+        live = Producer(self.bootstrap, client_id=name)
+        patient = Producer(self.bootstrap, client_id=f"{name}-frames")
+
+        async def connect() -> None:
+            await asyncio.gather(live.start(), patient.start())
+
+        return _Kafka(live, patient, asyncio.create_task(connect()))
+
+    def _claim(self) -> Claim | None:
+        """The spool's folder. Raises SpoolTaken; a disk that cannot be used is said later."""
+        if not self.plant.spool.size_bytes:
+            return None
+        try:
+            return Claim(self.spool)
+        except SpoolTaken:
+            raise
+        except SpoolError as error:
+            _log.warning("spool: %s", error)
+            return None
 
     def _status(self, producer: Producer, parts: Sequence[_Part]) -> StatusPublisher:
         def figures() -> Figures:
@@ -140,39 +214,101 @@ class _Edge:
         prefix = self.plant.kafka.prefix
         return StatusPublisher(producer, self.process, figures, prefix=prefix)
 
-    async def _prepare(self, producer: Producer, carrier: Producer) -> list[_Part]:
+    async def _prepare(self, kafka: _Kafka, keepers: list[Keeper]) -> list[_Part]:
         assets, cameras = assets_of(self.plant, self.site), cameras_of(self.plant, self.site)
         if not assets and not cameras:
             raise ConfigError(f"--site: the plant has no site {self.site!r}")
-        await producer.start()
         parts: list[_Part] = []
+        readings = Backlog(self.plant.spool.size_bytes)
         if assets:
-            parts.append(await self._sensors(assets, producer))
+            parts.append(await self._sensors(assets, kafka, readings, keepers))
         if cameras:
-            await carrier.start()
-            parts.append(await self._cameras(cameras, carrier))
+            parts.append(await self._cameras(cameras, kafka, readings, keepers))
         return parts
 
-    async def _sensors(self, assets: dict[str, SignalSet], producer: Producer) -> Agent:
-        prefix = self.plant.kafka.prefix
-        log = KafkaLog(producer, bootstrap=self.bootstrap, prefix=prefix, process=self.process)
-        places = await log.places(tuple(assets))
+    async def _sensors(
+        self,
+        assets: dict[str, SignalSet],
+        kafka: _Kafka,
+        backlog: Backlog,
+        keepers: list[Keeper],
+    ) -> Agent:
+        log, patient = self._log(KafkaLog, kafka.live), self._log(KafkaLog, kafka.patient)
+        keeper = None
+        if backlog.limit_bytes:
+            ways = Ways(log, patient, self.plant.spool.backfill_after)
+            keeper = Keeper(self._shelf(backlog, "readings"), ways)
+            keepers.append(keeper)
+        places = await _meet(kafka, log, assets, keeper)
         _log.info("%d assets, %d of them known to Kafka", len(assets), len(places))
-        intake = Intake(assets, places, now_us=now_us(), limit=MESSAGE_LIMIT)
-        return Agent(intake, MqttSource(self.plant.mqtt, limit=MESSAGE_LIMIT), log)
+        intake = Intake(assets, places, now_us=now_us(), limit=MESSAGE_LIMIT, backlog=backlog)
+        source = MqttSource(self.plant.mqtt, limit=MESSAGE_LIMIT)
+        if keeper is None:
+            return Agent(intake, source, log)
+        keeper.serve(intake.learn, lambda: intake.pressed)
+        return Agent(intake, source, SpooledReadings(log, keeper))
 
-    async def _cameras(self, cameras: dict[str, Camera], carrier: Producer) -> CameraAgent:
-        prefix = self.plant.kafka.prefix
-        log = KafkaFrames(carrier, bootstrap=self.bootstrap, prefix=prefix, process=self.process)
-        places = await log.places(tuple(cameras))
+    async def _cameras(
+        self,
+        cameras: dict[str, Camera],
+        kafka: _Kafka,
+        readings: Backlog,
+        keepers: list[Keeper],
+    ) -> CameraAgent:
+        log, backlog = self._log(KafkaFrames, kafka.patient), Backlog(0)
+        written: FrameLog = log
+        keeper = None
+        if readings.limit_bytes and self.plant.spool.frames_bytes:
+            backlog = Backlog(self.plant.spool.frames_bytes)
+            ways = Ways(log, log, self.plant.spool.backfill_after, behind=readings)
+            keeper = Keeper(self._shelf(backlog, "frames", drops=True), ways)
+            keepers.append(keeper)
+            written = SpooledFrames(log, keeper)
+        places = await _meet(kafka, log, cameras, keeper)
         _log.info("%d cameras, %d of them known to Kafka", len(cameras), len(places))
         source_of, develop = sources_in(self.folder)
-        return CameraAgent(cameras, places, log, source_of, develop)
+        agent = CameraAgent(cameras, places, written, source_of, develop, backlog)
+        if keeper is not None:
+            keeper.serve(lambda _: None, lambda: agent.pressed)
+        return agent
+
+    def _log(self, kind: type[L], producer: Producer) -> L:
+        prefix = self.plant.kafka.prefix
+        return kind(producer, bootstrap=self.bootstrap, prefix=prefix, process=self.process)
+
+    def _shelf(self, backlog: Backlog, what: str, *, drops: bool = False) -> Shelf:
+        return Shelf(backlog, DiskSpool(self.spool / f"{what}.db"), what, drops=drops)
 
 
-async def _work(parts: Sequence[_Part], status: StatusPublisher, stop: asyncio.Event) -> None:
+async def _meet(
+    kafka: _Kafka,
+    log: KafkaLog | KafkaFrames,
+    assets: Collection[str],
+    keeper: Keeper | None,
+) -> dict[str, Place]:
+    """Where the streams stand. An edge with a disk does not wait long for Kafka: what it answers
+    later is told to the keeper; meanwhile nothing is known."""
+    if keeper is None:
+        return await kafka.ask(log, assets)
+    await keeper.open()
+    asking = asyncio.create_task(kafka.ask(log, {*assets, *keeper.backlog.assets}))
+    keeper.expect(asking)
+    await asyncio.wait({asking}, timeout=_MEET_S)
+    return asking.result() if asking.done() else {}
+
+
+async def _work(
+    parts: Sequence[_Part],
+    status: StatusPublisher,
+    kafka: asyncio.Task[None],
+    stop: asyncio.Event,
+) -> None:
+    async def tell() -> None:
+        await asyncio.shield(kafka)
+        await status.run()
+
     running = [asyncio.create_task(part.run()) for part in parts]
-    telling = asyncio.create_task(status.run())
+    telling = asyncio.create_task(tell())
     try:
         ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         if await _unless(stop, ended) is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from contracts.readings import ReadingBatch
+from edge.core.backlog import Entry, Note, Posted
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 from edge.core.intake import Incoming, Letter
@@ -62,9 +63,9 @@ class ReadingLog(Protocol):
     def lane(self, asset: str) -> int:
         """Batches of one lane share a write, and wait for each other; lanes do not."""
 
-    async def write(self, batches: Sequence[ReadingBatch]) -> None:
-        """Returns once all are acknowledged; sends again until they are. Raises BrokerError
-        when that will never be."""
+    async def write(self, batches: Sequence[ReadingBatch]) -> frozenset[str]:
+        """Returns once all are safe; sends again until they are. The assets whose batches are on
+        disk and not in Kafka yet. Raises BrokerError when one will never be taken."""
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         """The same for dead letters."""
@@ -106,6 +107,44 @@ class FrameLog(Protocol):
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         """Where the stream of each asset stands; an asset without any frame is left out."""
 
-    async def write(self, parcel: FrameParcel) -> None:
-        """Returns once it is acknowledged; sends again until it is. Raises MessageTooLarge when
-        this one never will be, BrokerError when none will."""
+    async def write(self, parcel: FrameParcel) -> bool:
+        """Returns once it is safe; sends again until it is. Whether it is on disk and not in
+        Kafka yet. Raises MessageTooLarge when it will never be taken, BrokerError when none
+        will."""
+
+
+class Post(Protocol):
+    """What carries notes of one kind to Kafka."""
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        """Returns once all are acknowledged, sends again until they are. Raises as a log does."""
+
+
+class Spool(Protocol):
+    """Notes on disk, in the order of their numbers. Each method raises SpoolError when it did
+    nothing, SpoolLost when all that was there is lost."""
+
+    async def bases(self) -> dict[str, int]:
+        """What `change` was told last of each asset."""
+
+    async def heads(self, after: int, count: int) -> list[Entry]:
+        """The first notes with a number above `after`, `count` at most, without their bytes."""
+
+    async def read(self, after: int, most_bytes: int) -> list[Note]:
+        """The first notes with a number above `after`: about `most_bytes` of them, one at least if
+        there is any."""
+
+    async def change(
+        self, add: Sequence[Note], remove: Sequence[int], bases: Mapping[str, int | None]
+    ) -> None:
+        """Returns once all of it is on disk, and survives whatever ends the process. `bases` are
+        set, and forgotten where None."""
+
+    async def shrink(self) -> None:
+        """Gives free space back. To be called when little is left."""
+
+    async def close(self) -> None:
+        """Ends its work."""
+
+    def leave(self) -> None:
+        """Goes on elsewhere, since what is there cannot be read."""

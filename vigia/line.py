@@ -107,6 +107,8 @@ class Line:
         name = self.layout.instance
         mqtt = self.layout.own_mqtt
         edge = ["--mqtt", mqtt.address] if mqtt is not None else []
+        if self.layout.plant.spool.folder is None:
+            edge += ["--spool", str(self.layout.folder / "spool")]
         workers = [f"{name}-{number}" for number in range(1, self.layout.workers + 1)]
         return [
             self._room("edge", "run", name, *edge),

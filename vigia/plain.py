@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.messages import CAMERA, Alert, SourceHealth
-from contracts.texts import SEVERITIES, TRANSITIONS, Language, describe
+from contracts.texts import SEVERITIES, TRANSITIONS, Language, describe, note_text
 from vigia.board import Board
 from vigia.view import clock
 from vigia.words import word
@@ -39,7 +39,8 @@ class Changes:
             young = status.at_us - status.started_us < _YOUNG_US
             if status.notes != self._notes.get(name, ()) and not young:
                 self._notes[name] = status.notes
-                yield f"{name}: {'; '.join(status.notes) or word('well', lang)}"
+                notes = "; ".join(note_text(note, lang) for note in status.notes)
+                yield f"{name}: {notes or word('well', lang)}"
 
     def _sensors(self, board: Board, lang: Language, names: Mapping[str, str]) -> Iterator[str]:
         for asset, sources in board.sources().items():

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.messages import Account, Alert, Severity, SourceHealth, Transition, Verdict
-from contracts.texts import TRANSITIONS, Language, describe
+from contracts.texts import TRANSITIONS, Language, describe, note_text
 from vigia.board import Board, Score
 from vigia.words import word
 
@@ -256,6 +256,6 @@ def _processes(board: Board, frame: Frame, lang: Language) -> Text:
             text.append(f" ↻{ends}", "yellow")
         notes = [word("quiet", lang)] if quiet else list(status.notes) if status else []
         for note in notes:
-            text.append(f" ({note})", "yellow")
+            text.append(f" ({note_text(note, lang)})", "yellow")
         text.append("   ")
     return text

@@ -77,6 +77,24 @@ class Kafka(Section):
     )
 
 
+class Spool(Section):
+    """What each edge keeps on its disk while Kafka does not answer: readings before frames."""
+
+    folder: str | None = Field(
+        default=None, description="each edge has a folder in it; default: .vigia/spool"
+    )
+    size_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="bound for readings; 0: no spool at all"
+    )
+    frames_bytes: int = Field(
+        default=250_000_000, ge=0, description="bound for frames, beside it; the oldest go first"
+    )
+    backfill_after: Duration = Field(
+        default=30_000_000,
+        description="what comes to Kafka so long after its receipt is a backfill: nobody is woken",
+    )
+
+
 class Rows(Section):
     """How single values become rows. `grid`: times are rounded to multiples of `period`, and a
     value further than `tolerance` from its grid point is dropped and counted. `exact`: values
@@ -188,6 +206,7 @@ class Plant(Section):
     vigia: Literal[1] = Field(description="version of this file's format")
     mqtt: Mqtt = Mqtt()
     kafka: Kafka = Kafka()
+    spool: Spool = Spool()
     sites: tuple[Site, ...] = Field(min_length=1)
     signal_sets: dict[Id, SignalSet] = Field(default_factory=dict)
     detectors: tuple[Detector, ...] = ()

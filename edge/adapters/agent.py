@@ -18,7 +18,7 @@ from edge.ports import MessageSource, ReadingLog
 
 TICK_S = 0.25
 _TICKS_A_LOOK = 4
-_KAFKA_LATE_US = 2_000_000
+_KAFKA_LATE_US = 4_000_000
 _GATHER_S = 0.003
 _PARCELS_A_WRITE = 200
 _LOG_LINES = 20
@@ -41,7 +41,9 @@ def together(parts: Sequence[Figures]) -> Figures:
         account={name: one for part in parts for name, one in part.account.items()},
         sources=tuple(source for part in parts for source in part.sources),
         latencies={name: one for part in parts for name, one in part.latencies.items()},
-        notes=tuple(note for part in parts for note in part.notes),
+        # What two parts say alike is said once.
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        spools={name: one for part in parts for name, one in part.spools.items()},
     )
 
 
@@ -106,7 +108,7 @@ class Agent:
         Rows that still wait for values are left: their messages are not acknowledged, and
         the MQTT broker sends them again.
         """
-        self._paused = self._draining = True
+        self._paused = self._draining = self._intake.in_haste = True
         self._source.pause()
         try:
             async with asyncio.timeout(patience_s):
@@ -114,7 +116,7 @@ class Agent:
                     self._wake.set()
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            _log.warning("stopped with rows that Kafka has not acknowledged; they come again")
+            _log.warning("stopped with rows that are in no log; they come again")
 
     async def _send(self, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -158,16 +160,16 @@ class Agent:
         while waiting:
             count = min(len(waiting), _PARCELS_A_WRITE)
             parcels = [waiting.popleft() for _ in range(count)]
-            await self._log.write([parcel.batch for parcel in parcels])
-            self._written(parcels, self._clock())
+            kept = await self._log.write([parcel.batch for parcel in parcels])
+            self._written(parcels, kept, self._clock())
         self._writing.discard(lane)
 
-    def _written(self, parcels: Sequence[Parcel], now_us: int) -> None:
+    def _written(self, parcels: Sequence[Parcel], kept: frozenset[str], now_us: int) -> None:
         for parcel in parcels:
             asset = parcel.batch.asset
             del self._sent_us[asset]
-            self._intake.written(asset)
-            if parcel.rows:
+            self._intake.written(asset, kept=asset in kept)
+            if parcel.rows and asset not in kept:
                 self._latency.observe((now_us - parcel.batch.position.received_us) / 1e6)
         self._acknowledge()
         if self._intake.next_due_us() is not None:
@@ -221,7 +223,7 @@ class Agent:
         late = now - oldest_us >= _KAFKA_LATE_US
         if late != self._kafka_late:
             self._kafka_late = late
-            _log.warning("Kafka does not answer" if late else "Kafka answers again")
+            _log.warning("rows wait for Kafka" if late else "rows are written again")
         return self._source.connected and not self._paused and not late
 
 

@@ -13,6 +13,7 @@ from contracts.errors import MessageTooLarge
 from contracts.plant.cameras import Camera
 from edge.adapters.agent import now_us, steady_us
 from edge.adapters.camera_eye import CameraEye, Develop
+from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.camera_station import CameraStation, books
 from edge.core.frame_chain import FrameParcel
@@ -20,7 +21,7 @@ from edge.core.pulse import Pulse
 from edge.ports import CameraSource, FrameLog
 
 TICK_S = 0.25
-_KAFKA_LATE_US = 2_000_000
+_KAFKA_LATE_US = 4_000_000
 _log = logging.getLogger(__name__)
 SourceOf = Callable[[Camera], CameraSource]
 
@@ -53,10 +54,12 @@ class CameraAgent:
         log: FrameLog,
         source_of: SourceOf,
         develop: Develop,
+        backlog: Backlog,
         *,
         clock: Callable[[], int] = now_us,
     ) -> None:
         self._log = log
+        self._backlog = backlog
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._sent_us: dict[str, int] = {}
@@ -92,6 +95,11 @@ class CameraAgent:
                 while not all(self._look(eye) for eye, _ in self._lanes.values()):
                     await asyncio.sleep(0.01)
 
+    @property
+    def pressed(self) -> bool:
+        """Whether the disk should take what Kafka does not, before frames are dropped."""
+        return any(eye.station.crowded for eye, _ in self._lanes.values())
+
     def figures(self) -> Figures:
         """What the status says."""
         eyes = [eye for eye, _ in self._lanes.values()]
@@ -100,7 +108,7 @@ class CameraAgent:
                 locks.enter_context(eye.lock)
             stations = [eye.station for eye in eyes]
             return Figures(
-                account=books(stations),
+                account=books(stations, self._backlog),
                 sources=tuple(station.health() for station in stations),
                 latencies={"edge.frame-to-kafka": self._latency.histogram()},
                 notes=tuple(note for station in stations for note in station.notes()),
@@ -135,14 +143,16 @@ class CameraAgent:
         asset = parcel.headers.asset
         self._sent_us[asset] = self._clock()
         try:
-            await self._log.write(parcel)
+            kept = await self._log.write(parcel)
         except MessageTooLarge as error:
             with eye.lock:
                 eye.station.refused(str(error), self._clock())
         else:
             with eye.lock:
-                eye.station.written()
-            if parcel.frames:
+                eye.station.written(kept=kept)
+            if kept:
+                self._backlog.took(parcel.frames)
+            elif parcel.frames:
                 self._latency.observe((self._clock() - parcel.headers.received_us) / 1e6)
         del self._sent_us[asset]
 

@@ -12,9 +12,10 @@ from contracts.errors import DecodeError
 from contracts.frames import FrameHeaders
 from contracts.headers import header_map
 from contracts.partitions import partition_of
-from contracts.record import Record
+from contracts.record import Outgoing, Record
 from contracts.topics import FRAMES, topic_name
 from edge.adapters.kafka import patiently
+from edge.core.backlog import Posted
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 
@@ -30,31 +31,36 @@ class KafkaFrames:
         self._bootstrap = bootstrap
         self._topic = topic_name(FRAMES, prefix)
         self._process = process
-        self._partitions = 0
 
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         """Where the stream of each asset stands. Waits until Kafka and the topic are there. At
         most the last 500 frames of a partition are looked at, as they are large."""
         ends = await patiently(lambda: end_offsets(self._bootstrap, self._topic))
-        self._partitions = len(ends)
         wanted: dict[int, set[str]] = {}
         for asset in assets:
-            wanted.setdefault(partition_of(asset, self._partitions), set()).add(asset)
+            wanted.setdefault(partition_of(asset, len(ends)), set()).add(asset)
         found: dict[str, Place] = {}
         for partition, some in wanted.items():
             found |= await self._places_in(partition, some)
         return found
 
-    async def write(self, parcel: FrameParcel) -> None:
+    async def write(self, parcel: FrameParcel) -> bool:
         """Returns once it is acknowledged. Raises MessageTooLarge, BrokerError."""
-        asset = parcel.headers.asset
-        await self._producer.send(
-            self._topic,
-            asset.encode(),
-            parcel.value,
-            parcel.headers.headers(source=self._process),
-            partition_of(asset, self._partitions),
-        )
+        await self._producer.send_all([self._outgoing(parcel.headers, parcel.value)])
+        return False
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        """Writes frames that may come from the disk. Raises MessageTooLarge, BrokerError."""
+        outgoing = []
+        for note, place in posted:
+            headers = FrameHeaders.model_validate_json(note.head).at(place.position)
+            outgoing.append(self._outgoing(headers, note.value))
+        await self._producer.send_all(outgoing)
+
+    def _outgoing(self, headers: FrameHeaders, value: bytes) -> Outgoing:
+        # The key alone finds the partition.
+        key = headers.asset.encode()
+        return Outgoing(self._topic, key, value, headers.headers(source=self._process))
 
     async def _places_in(self, partition: int, assets: set[str]) -> dict[str, Place]:
         found: dict[str, Place] = {}

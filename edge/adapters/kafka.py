@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+import orjson
+
 from broker.producer import Producer
 from broker.reader import end_offsets, read_tail
 from contracts.deadletters import dead_letter
 from contracts.errors import BrokerError, FieldError
 from contracts.headers import header_map, int_header
 from contracts.partitions import partition_of
-from contracts.readings import ReadingBatch, encode, position_of
+from contracts.readings import ReadingBatch, encode, encode_position, position_of
 from contracts.record import Outgoing, Record
 from contracts.topics import DEAD_LETTERS, READINGS, topic_name
+from edge.core.backlog import LETTER, Note, Posted
 from edge.core.batches import Place
 from edge.core.intake import Letter
 
@@ -61,9 +64,21 @@ class KafkaLog:
         """The asset's partition."""
         return self._partition(asset)
 
-    async def write(self, batches: Sequence[ReadingBatch]) -> None:
+    async def write(self, batches: Sequence[ReadingBatch]) -> frozenset[str]:
         """Returns once all batches are acknowledged."""
         await self._producer.send_all([self._record(batch) for batch in batches])
+        return frozenset()
+
+    async def post(self, posted: Sequence[Posted]) -> None:
+        """Writes batches and dead letters that may come from the disk."""
+        await self._producer.send_all([self._outgoing(*one) for one in posted])
+
+    def note(self, letter: Letter) -> Note:
+        """A dead letter to be posted."""
+        out = self._letter(letter)
+        headers = [(name, value.decode()) for name, value in out.headers]
+        head = orjson.dumps([letter.topic, headers])
+        return Note(LETTER, 0, 0, letter.received_us, 0, out.value or b"", head)
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         """Returns once all are acknowledged."""
@@ -73,6 +88,16 @@ class KafkaLog:
         value, headers = encode(batch, source=self._process)
         asset = batch.asset
         return Outgoing(self._readings, asset.encode(), value, headers, self._partition(asset))
+
+    def _outgoing(self, note: Note, place: Place) -> Outgoing:
+        if note.asset == LETTER:
+            key, headers = orjson.loads(note.head)
+            told = [(name, text.encode()) for name, text in headers]
+            return Outgoing(self._dead_letters, key.encode(), note.value, told)
+        asset = note.asset
+        headers = encode_position(asset, place.position, note.newest_us, self._process)
+        # The key alone finds the partition: what carries the backlog has asked for none.
+        return Outgoing(self._readings, asset.encode(), note.value, headers)
 
     def _letter(self, letter: Letter) -> Outgoing:
         self._letters += 1

@@ -20,11 +20,19 @@ of a slow sensor leaves at once, those of a fast one gather."""
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The last batch of an asset that Kafka has: its position, and the largest event time up
-    to and including it (NO_TIME when no row was ever written)."""
+    """The last message of an asset that is in Kafka, or on the way there from the disk: its
+    position, and the largest event time up to and including it (NO_TIME when no row was ever
+    written)."""
 
     position: Position
     newest_us: int = NO_TIME
+
+
+def follow(place: Place | None, watermark_us: int, received_us: int) -> Position:
+    """The position of the message after `place`, or of an asset's first one."""
+    if place is None:
+        return Position(0, NO_TIME, watermark_us, NO_TIME, received_us)
+    return place.position.after(place.newest_us, watermark_us, received_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +79,20 @@ class Outbox:
         """Whether nothing waits and nothing is under way."""
         return not self._rows and self._under_way is None
 
+    def step(self, by_us: int) -> None:
+        """The wall clock was set: what is remembered by it moves along."""
+        self._sent_us += by_us
+
     def put(self, rows: list[Row]) -> None:
         """Adds rows that are ready."""
         self._rows.extend(rows)
 
-    def due_us(self) -> int | None:
-        """When the next batch should leave; None when there is none, or one is under way."""
+    def due_us(self, gap_us: int = MIN_GAP_US) -> int | None:
+        """When the next batch should leave, `gap_us` after the last one unless it is full; None
+        when there is none, or one is under way."""
         if not self._rows or self._under_way:
             return None
-        return NO_TIME if len(self._rows) >= self._max_rows else self._sent_us + MIN_GAP_US
+        return NO_TIME if len(self._rows) >= self._max_rows else self._sent_us + gap_us
 
     def take(self, watermark_us: int, now_us: int) -> Parcel:
         """The next batch of the rows that wait, at most MAX_ROWS and
@@ -92,7 +105,7 @@ class Outbox:
         rows = sorted([self._rows.popleft() for _ in range(count)], key=_time)
         if self._rows:
             watermark_us = min(watermark_us, min(map(_time, self._rows)))
-        position = self._next(watermark_us, rows[-1].received_us)
+        position = follow(self._place, watermark_us, rows[-1].received_us)
         batch = ReadingBatch(
             self._asset,
             position,
@@ -110,7 +123,7 @@ class Outbox:
         count = 0 if time_us is None else 1
         batch = ReadingBatch(
             self._asset,
-            self._next(watermark_us, now_us),
+            follow(self._place, watermark_us, now_us),
             self._columns,
             np.full(count, time_us or 0, np.int64),
             np.full((count, width), np.nan),
@@ -119,7 +132,7 @@ class Outbox:
         return self._send(Parcel(batch, (), NO_TIME if time_us is None else time_us), now_us)
 
     def written(self) -> Parcel:
-        """Kafka acknowledged the batch under way: its rows are marked, the stream goes on."""
+        """Kafka, or the disk, has the batch under way: its rows are marked, the stream goes on."""
         parcel = self._under_way
         if parcel is None:
             raise ValueError(f"{self._asset}: nothing is under way")
@@ -129,11 +142,6 @@ class Outbox:
         for row in parcel.rows:
             row.mark_written()
         return parcel
-
-    def _next(self, watermark_us: int, received_us: int) -> Position:
-        if self._place is None:
-            return Position(0, NO_TIME, watermark_us, NO_TIME, received_us)
-        return self._place.position.after(self._place.newest_us, watermark_us, received_us)
 
     def _send(self, parcel: Parcel, now_us: int) -> Parcel:
         self._under_way = parcel

@@ -9,6 +9,7 @@ from contracts.headers import NO_TIME
 from contracts.messages import Account, SourceHealth
 from contracts.plant.cameras import Camera
 from contracts.readings import Position
+from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.camera_health import CameraWatch, Loss, Sayings
 from edge.core.frame_chain import NOT_RISING, FrameChain, FrameParcel
@@ -103,9 +104,9 @@ class CameraStation:
         """The message to write now, under way until `written` or `refused`."""
         return self._chain.take()
 
-    def written(self) -> None:
-        """Kafka has what was under way."""
-        self._chain.written()
+    def written(self, *, kept: bool = False) -> None:
+        """Kafka has what was under way; or it is `kept` on disk, which has its own books."""
+        self._chain.written(kept=kept)
 
     def refused(self, why: str, now_us: int) -> None:
         """Kafka will never take what was under way."""
@@ -163,6 +164,11 @@ class CameraStation:
         )
 
     @property
+    def crowded(self) -> bool:
+        """Whether so many frames wait that some will soon be dropped."""
+        return self._chain.crowded
+
+    @property
     def frames(self) -> int:
         """How many frames came from the decoder."""
         return self._taken_in
@@ -202,18 +208,18 @@ class CameraStation:
         )
 
 
-def books(stations: list[CameraStation]) -> dict[str, Account]:
-    """The books of all cameras together."""
+def books(stations: list[CameraStation], backlog: Backlog) -> dict[str, Account]:
+    """The books of all cameras together, with what is on disk."""
     each = [station.account() for station in stations]
-    dropped: Counter[str] = Counter()
+    dropped = Counter(backlog.dropped)
     for one in each:
         dropped.update(one.dropped)
     return {
         STAGE: Account(
             unit="frame",
-            taken_in=sum(one.taken_in for one in each),
-            gone_out=sum(one.gone_out for one in each),
-            held=sum(one.held for one in each),
+            taken_in=sum(one.taken_in for one in each) + backlog.taken_in,
+            gone_out=sum(one.gone_out for one in each) + backlog.gone_out,
+            held=sum(one.held for one in each) + backlog.held,
             dropped=dict(dropped),
         )
     }

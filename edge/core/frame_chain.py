@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from contracts.frames import FrameHeaders
 from contracts.headers import NO_TIME
 from contracts.readings import Position
-from edge.core.batches import Place
+from edge.core.batches import Place, follow
 from edge.core.framing import Picture
 from edge.core.stamps import Stamp
 
@@ -75,6 +75,11 @@ class FrameChain:
         """Whether nothing waits and nothing is under way."""
         return not self._waiting and self.under_way is None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so many wait that some will soon be dropped."""
+        return len(self._waiting) >= MAX_WAITING // 2 or self._bytes >= MAX_WAITING_BYTES // 2
+
     def put(self, stamp: Stamp, picture: Picture) -> None:
         """Adds a frame; drops it when its time does not rise, and the oldest when too many
         wait."""
@@ -102,10 +107,12 @@ class FrameChain:
             return None
         return self._send(Stamp(time_us, "arrival", now_us), None)
 
-    def written(self) -> FrameParcel:
-        """Kafka acknowledged what was under way."""
+    def written(self, *, kept: bool = False) -> FrameParcel:
+        """Kafka acknowledged what was under way; or it is `kept` on disk, which has its own
+        books."""
         parcel = self._landed()
-        self.gone_out += parcel.frames
+        if not kept:
+            self.gone_out += parcel.frames
         position = parcel.headers.position
         self.place = Place(position, parcel.headers.time_us)
         return parcel
@@ -121,13 +128,8 @@ class FrameChain:
         return parcel
 
     def _send(self, stamp: Stamp, picture: Picture | None) -> FrameParcel:
-        position = self._position(stamp.time_us + 1, stamp.received_us)
+        position = follow(self.place, stamp.time_us + 1, stamp.received_us)
         headers = self.headed(stamp, position, picture)
         value = picture.value if picture else b""
         self.under_way = FrameParcel(headers, value, 1 if picture else 0)
         return self.under_way
-
-    def _position(self, wm_us: int, received_us: int) -> Position:
-        if self.place is None:
-            return Position(0, NO_TIME, wm_us, NO_TIME, received_us)
-        return self.place.position.after(self.place.newest_us, wm_us, received_us)

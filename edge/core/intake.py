@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from contracts.messages import Account, SourceHealth
 from contracts.plant.model import SignalSet
 from edge.core.acks import Acks, Receipt
-from edge.core.batches import Parcel, Place
+from edge.core.backlog import Backlog
+from edge.core.batches import MIN_GAP_US, Parcel, Place
 from edge.core.health import Change
 from edge.core.payload import PayloadError, parse
 from edge.core.routes import Routes, routes
@@ -18,6 +19,8 @@ from edge.core.station import Station
 
 ROWS, MESSAGES = "edge.rows", "edge.mqtt"
 RETAINED = "retained"
+DISK_GAP_US = 1_000_000
+"""Batches for the disk are long: a second of rows costs one record and one write."""
 
 
 class Incoming(NamedTuple):
@@ -46,7 +49,8 @@ class Letter:
 
 
 class Intake:
-    """All assets of one edge. Nothing is acknowledged before what came of it is in Kafka.
+    """All assets of one edge. Nothing is acknowledged before what came of it is in Kafka, or on
+    disk, as `backlog` says.
 
     `limit` bounds the messages that are received and not acknowledged.
     """
@@ -58,12 +62,15 @@ class Intake:
         *,
         now_us: int,
         limit: int,
+        backlog: Backlog | None = None,
     ) -> None:
         self._routes: Routes = routes(assets)
         self._stations = {
             key: Station(key, group, places.get(key), now_us) for key, group in assets.items()
         }
         self.acks = Acks(limit)
+        self.backlog = backlog or Backlog(0)
+        self.in_haste = False
         self._letters: list[Letter] = []
         self._letters_under_way = 0
         # Stations that may have a batch to send: most have none at any moment.
@@ -115,7 +122,7 @@ class Intake:
         """The batches that should leave now; each is under way until `written`."""
         parcels = []
         for key, station in list(self._busy.items()):
-            due_us = station.due_us()
+            due_us = station.due_us(self._gap_us(key))
             if due_us is None:
                 del self._busy[key]
             elif due_us <= now_us:
@@ -124,7 +131,17 @@ class Intake:
 
     def next_due_us(self) -> int | None:
         """When `take_due` should be called again, unless something comes before."""
-        return min((due for s in self._busies() if (due := s.due_us()) is not None), default=None)
+        dues = (station.due_us(self._gap_us(key)) for key, station in self._busy.items())
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so many messages wait that the disk should take what Kafka does not."""
+        return self.acks.held >= self.acks.limit // 4
+
+    def _gap_us(self, asset: str) -> int:
+        patient = self.backlog.holds(asset) and not self.pressed and not self.in_haste
+        return DISK_GAP_US if patient else MIN_GAP_US
 
     def take_letters(self) -> list[Letter]:
         """The dead letters that are to be written, under way until `letters_written`."""
@@ -138,13 +155,20 @@ class Intake:
         for letter in letters:
             letter.receipt.release()
 
-    def written(self, asset: str) -> Parcel:
-        """Kafka acknowledged the batch of this asset that was under way."""
+    def written(self, asset: str, *, kept: bool = False) -> None:
+        """Kafka acknowledged the batch of this asset that was under way; or it is `kept` on
+        disk."""
         station = self._stations[asset]
-        parcel = station.written()
+        readings = station.written(kept=kept)
+        if kept:
+            self.backlog.took(readings)
         if station.due_us() is not None:
             self._busy[asset] = station
-        return parcel
+
+    def learn(self, places: Mapping[str, Place]) -> None:
+        """Kafka, which did not answer at the start, says where the streams stand."""
+        for asset in places.keys() & self._stations.keys():
+            self._stations[asset].learn(places[asset])
 
     def tick(self, now_us: int, *, attentive: bool) -> list[Parcel]:
         """What time alone brings: heartbeats, now under way. To be called a few times a
@@ -177,17 +201,15 @@ class Intake:
     def account(self) -> dict[str, Account]:
         """The books of the edge's two stages."""
         stations = self._stations.values()
-        dropped: Counter[str] = Counter()
+        backlog = self.backlog
+        dropped = Counter(backlog.dropped)
         for station in stations:
             dropped.update(station.assembler.dropped)
         rows = Account(
             unit="reading",
-            taken_in=sum(s.assembler.taken_in for s in stations),
-            gone_out=sum(s.readings_out for s in stations),
-            held=sum(s.held for s in stations),
+            taken_in=sum(s.assembler.taken_in for s in stations) + backlog.taken_in,
+            gone_out=sum(s.readings_out for s in stations) + backlog.gone_out,
+            held=sum(s.held for s in stations) + backlog.held,
             dropped=dict(dropped),
         )
         return {MESSAGES: self.acks.account(), ROWS: rows}
-
-    def _busies(self) -> Iterator[Station]:
-        return iter(self._busy.values())

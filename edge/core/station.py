@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.headers import NO_TIME
 from contracts.plant.model import SignalSet, sensor_columns
 from edge.core.acks import Receipt
-from edge.core.batches import Outbox, Parcel, Place
+from edge.core.batches import MIN_GAP_US, Outbox, Parcel, Place
 from edge.core.health import Change, watches
 from edge.core.payload import Sample
 from edge.core.rows import RowAssembler
@@ -17,14 +17,17 @@ class Station:
     def __init__(self, asset: str, group: SignalSet, place: Place | None, now_us: int) -> None:
         self.asset = asset
         self._group = group
-        self._outbox = Outbox(asset, sensor_columns(group), place)
-        newest_us = place.newest_us if place else NO_TIME
-        watermark_us = place.position.wm_after_us if place else NO_TIME
-        self.assembler = RowAssembler(group, newest_us=newest_us, watermark_us=watermark_us)
+        self._stand(place)
         self.watches = watches(asset, group, now_us)
         self.readings_out = 0
         self._heard_us = now_us
         self._beat_us = now_us
+
+    def _stand(self, place: Place | None) -> None:
+        newest_us = place.newest_us if place else NO_TIME
+        watermark_us = place.position.wm_after_us if place else NO_TIME
+        self._outbox = Outbox(self.asset, sensor_columns(self._group), place)
+        self.assembler = RowAssembler(self._group, newest_us=newest_us, watermark_us=watermark_us)
         # Event time passes with the clock, from the newest row on: a source whose clock is
         # slow, or whose messages lag, is not overtaken by the watermark of its own silence.
         known = place is not None and newest_us != NO_TIME
@@ -51,19 +54,27 @@ class Station:
             self.watches[column].observe(sample.time_us, value, arrival_us)
         self._collect()
 
-    def due_us(self) -> int | None:
+    def due_us(self, gap_us: int = MIN_GAP_US) -> int | None:
         """When the next batch should leave; None when there is none, or one is under way."""
-        return self._outbox.due_us()
+        return self._outbox.due_us(gap_us)
 
     def take(self, now_us: int) -> Parcel:
         """The batch that is due, now under way."""
         return self._outbox.take(self.assembler.watermark_us, now_us)
 
-    def written(self) -> Parcel:
-        """Kafka has the batch that was under way."""
-        parcel = self._outbox.written()
-        self.readings_out += sum(row.readings for row in parcel.rows)
-        return parcel
+    def written(self, *, kept: bool = False) -> int:
+        """Kafka has the batch that was under way; or it is `kept` on disk, which has its own
+        books. Returns its readings."""
+        readings = sum(row.readings for row in self._outbox.written().rows)
+        if not kept:
+            self.readings_out += readings
+        return readings
+
+    def learn(self, place: Place) -> None:
+        """Kafka, which did not answer before, says where the stream stands. What came meanwhile
+        goes on as it began; without anything, its silence counts from there on."""
+        if self._arrival_us == NO_TIME and not self.assembler.taken_in:
+            self._stand(place)
 
     def give_up(self) -> None:
         """Makes every pending row ready as it is."""
@@ -93,6 +104,7 @@ class Station:
         """The wall clock was set: what is remembered by it moves along."""
         self._heard_us += by_us
         self._beat_us += by_us
+        self._outbox.step(by_us)
         if self._arrival_us != NO_TIME:
             self._arrival_us += by_us
         for watch in self.watches:

@@ -61,11 +61,12 @@ class AlarmStates:
         for state in self._states.values():
             key = self._names.alarm(state.asset, state.rule)
             labels = (*key, state.severity.value, state.alarm_class.value)
-            active[labels] = max(active.get(labels, 0.0), float(state.raised))
+            stands = state.raised and not state.backfill
+            active[labels] = max(active.get(labels, 0.0), float(stands))
             raised[key] += state.activations
         yield gauge(
             "vigia_alarm_active",
-            "Whether the alarm stands.",
+            "Whether the alarm stands; 0 while only a backfill says so.",
             ("asset", "rule", "severity", "class"),
             sorted(active.items()),
         )
@@ -113,9 +114,11 @@ class Alerts:
             return "repeated"
         if not live:
             return "history"
+        if alert.backfill:
+            return "backfill"
         name = alert.transition.value
         self._counts[(name, alert.severity.value, alert.alarm_class.value)] += 1
-        if alert.received_us > 0 and not alert.backfill and name in self._latency:
+        if alert.received_us > 0 and name in self._latency:
             self._latency[name].observe(seconds(record.timestamp_ms * 1000 - alert.received_us))
         return None
 

@@ -77,6 +77,7 @@ class Processes:
         yield from self._processes(now_us)
         yield from self._sources(now_us)
         yield from self._account()
+        yield from self._spools(now_us)
         yield self._latencies()
 
     def _processes(self, now_us: int) -> Iterator[Family]:
@@ -188,6 +189,25 @@ class Processes:
         for name, seen in sorted(self._seen.items()):
             for stage, one in seen.status.account.items():
                 yield (name, self._stages.label(stage), self._units.label(one.unit)), one
+
+    def _spools(self, now_us: int) -> Iterator[Family]:
+        found = {
+            (name, self._measures.label(what)): one
+            for name, seen in sorted(self._seen.items())
+            for what, one in seen.status.spools.items()
+        }
+        ages = {k: now_us - (one.oldest_us or now_us) for k, one in found.items()}
+        for name, help, samples in (
+            ("messages", "Messages kept on disk.", {k: one.messages for k, one in found.items()}),
+            ("bytes", "Bytes kept on disk.", {k: one.bytes for k, one in found.items()}),
+            ("limit_bytes", "How many may be.", {k: one.limit_bytes for k, one in found.items()}),
+            (
+                "oldest_age_seconds",
+                "How long ago the oldest message on disk was received.",
+                {k: seconds(max(0, age)) for k, age in ages.items()},
+            ),
+        ):
+            yield gauge(f"vigia_spool_{name}", help, ("process", "spool"), samples.items())
 
     def _latencies(self) -> Family:
         # A dictionary: two measures that are both OTHER would be one series twice.

@@ -103,6 +103,8 @@ class AlarmAgent:
             await self.publisher.send_all(map(self._state, states.values()))
             now = self.now_us()
             for alert in alerts:
+                if alert.backfill:
+                    continue
                 self.latency.observe((now - alert.received_us) / 1e6)
             return heads
 

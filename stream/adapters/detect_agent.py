@@ -129,7 +129,8 @@ class DetectAgent:
     def _observe(self, scoring: Sequence[Scoring]) -> None:
         now = self.now_us()
         for one, _ in scoring:
-            self.latency.observe_all((now - one.block.received_us) / 1e6)
+            live = one.block.received_us[~one.block.backfill]
+            self.latency.observe_all((now - live) / 1e6)
 
 
 def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

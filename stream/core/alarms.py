@@ -7,6 +7,10 @@ changes nothing, so detections may come again after a crash.
     PENDING --normal--> NORMAL
     ACTIVE --below deadband--> CLEARING --below for off_delay--> NORMAL (cleared)
     CLEARING --above deadband--> ACTIVE (no transition for the operator: it never cleared)
+
+What a backfill raises is a backfill, and so is all that happens to that activation, until a
+detection that is none finds the alarm standing: then it is raised once more, for all to hear. See
+docs/adr/0013.
 """
 
 from __future__ import annotations
@@ -117,9 +121,13 @@ def _raised(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Dete
             update = {"phase": Phase.ACTIVE, "since_us": one.end_us}
         if state.peak is None or one.score > state.peak:
             update |= {"peak": one.score}
+        told = state.backfill and not batch.backfill
+        if told:
+            update |= {"backfill": False}
         if not update:
             return Step(state)
-        return Step(state.model_copy(update={**update, "applied_us": one.end_us}))
+        after = state.model_copy(update={**update, "applied_us": one.end_us})
+        return Step(after, (_alert(after, Transition.RAISED, one),) if told else ())
     since = one.end_us if state.phase is Phase.ACTIVE else state.since_us
     if one.end_us - since < rule.off_delay:
         if state.phase is Phase.CLEARING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Protocol
@@ -112,28 +112,31 @@ def encode(
         "kind": detector.kind,
         "model": None if model is None else model.model_dump(),
         "plant": plant,
-        "backfill": False,
-        "revision": 0,
     }
     columns = _columns(block, results)
     evidence = _evidence(results)
-    for asset, start, end in _runs(block.assets):
+    for start, end in _runs(block):
+        asset, backfill = block.assets[start], bool(block.backfill[start])
         part = {name: values[start:end] for name, values in columns.items()}
         told = {str(at - start): evidence[at] for at in range(start, end) if at in evidence}
         # The parts of a batch differ between runs; what they hold does not.
         name = detection_id(
             asset, detector.id, part["start_us"][0], part["end_us"][-1], end - start
         )
-        value = orjson.dumps({"asset": asset, **head, **part, "evidence": told})
+        value = orjson.dumps(
+            {"asset": asset, **head, "backfill": backfill, "revision": 0, **part, "evidence": told}
+        )
         yield Encoded(name, asset, value, end - start)
 
 
-def _runs(assets: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Each asset whose windows stand together, in parts of at most MAX_ITEMS windows."""
+def _runs(block: WindowBlock) -> Iterator[tuple[int, int]]:
+    """Where the windows of an asset stand together, those that are a backfill by themselves, in
+    parts of at most MAX_ITEMS windows."""
+    kinds = list(zip(block.assets, block.backfill.tolist(), strict=True))
     start = 0
-    for end in range(1, len(assets) + 1):
-        if end == len(assets) or assets[end] != assets[start] or end - start == MAX_ITEMS:
-            yield assets[start], start, end
+    for end in range(1, len(kinds) + 1):
+        if end == len(kinds) or kinds[end] != kinds[start] or end - start == MAX_ITEMS:
+            yield start, end
             start = end
 
 

@@ -46,6 +46,7 @@ class Chunk:
     wm_after: I64
     max_before: I64
     received: I64
+    backfill: Bools
     times: I64
     values: NDArray[np.float64]
     quality: NDArray[np.uint8]
@@ -61,6 +62,7 @@ class Chunk:
             np.array([position.wm_after_us for position in positions], np.int64),
             np.array([position.max_before_us for position in positions], np.int64),
             np.array([position.received_us for position in positions], np.int64),
+            np.array([position.backfill for position in positions], bool),
             np.concatenate([batch.times_us for batch in batches]),
             np.concatenate([batch.values for batch in batches]),
             np.concatenate([batch.quality for batch in batches]),
@@ -77,6 +79,7 @@ class Chunk:
             self.wm_after[wanted],
             self.max_before[wanted],
             self.received[wanted],
+            self.backfill[wanted],
             self.times[rows],
             self.values[rows],
             self.quality[rows],
@@ -107,6 +110,7 @@ class _Turn:
     after: I64
     last: I64
     received: I64
+    backfill: Bools
 
 
 class Windower:
@@ -204,6 +208,7 @@ class Windower:
             after,
             last,
             chunk.received[order],
+            chunk.backfill[order],
         )
 
     def _accept(self, chunk: Chunk, order: I64, turn: _Turn, dropped: Counter[str]) -> None:
@@ -240,11 +245,12 @@ class Windower:
             if not some.any():
                 continue
             who, number = asset[at][some], numbers[at][some]
-            received = turn.received[self._closing(turn, who, number)]
+            closing = self._closing(turn, who, number)
             block = self._block(
                 turn.slots[who],
                 number,
-                received,
+                turn.received[closing],
+                turn.backfill[closing],
                 present[some],
                 index[cells[some]],
                 times[cells[some]],
@@ -299,6 +305,7 @@ class Windower:
         slots: I64,
         numbers: I64,
         received: I64,
+        backfill: Bools,
         present: Bools,
         cells: I64,
         times: I64,
@@ -311,6 +318,7 @@ class Windower:
                 self.spec.width_us,
                 numbers * self.spec.hop_us,
                 received,
+                backfill,
                 present,
                 times,
                 values,

@@ -37,7 +37,8 @@ class WindowSpec:
 @dataclass(frozen=True, slots=True)
 class WindowBlock:
     """Closed windows, those of an asset in order. `assets` has the asset of each of the n
-    windows; `starts_us` and `received_us` are int64 [n];
+    windows; `starts_us` and `received_us` are int64 [n]; `backfill` bool [n] says which of them
+    could be decided only long after their rows were received;
     `present` bool [n, T] says which of the padded T rows are there; `times_us` int64 [n, T],
     `values` float64 [n, T, S] and `quality` uint8 [n, T, S] hold them in order of time
     (0, NaN and MISSING where no row is)."""
@@ -47,6 +48,7 @@ class WindowBlock:
     width_us: int
     starts_us: I64
     received_us: I64
+    backfill: NDArray[np.bool_]
     present: NDArray[np.bool_]
     times_us: I64
     values: NDArray[np.float64]
@@ -68,6 +70,7 @@ class WindowBlock:
             self.width_us,
             self.starts_us[where],
             self.received_us[where],
+            self.backfill[where],
             self.present[where],
             self.times_us[where],
             self.values[where],

@@ -149,6 +149,7 @@ class _Play:
         line = self._line
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(line.plant)]
         argv += ["--kafka", line.bootstrap, "--instance", "bench"]
+        argv += ["--spool", str(self._folder / "spool")]
         with (self._folder / "edge.log").open("wb") as output:
             edge = spawn(argv, output=output)
         try:

@@ -101,6 +101,7 @@ class Site:
     def start_edge(self) -> None:
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(self.line.plant)]
         argv += ["--kafka", self.line.bootstrap, "--mqtt", f"127.0.0.1:{self.mqtt.port}"]
+        argv += ["--spool", str(self.line.plant.with_suffix(".spool"))]
         log = self.line.plant.with_suffix(".edge.log")
         with log.open("ab") as output:
             self.edge = spawn([*argv, "--instance", "chaos"], output=output)

@@ -39,8 +39,9 @@ def sample(
     quality[np.isnan(values)] = Quality.MISSING
     names = tuple(assets[i % len(assets)] for i in range(7))
     received = starts + width
+    backfill = np.zeros(len(starts), bool)
     return WindowBlock(
-        names, tuple(signals), width, starts, received, present, times, values, quality
+        names, tuple(signals), width, starts, received, backfill, present, times, values, quality
     )
 
 
@@ -127,6 +128,7 @@ def padded(block: WindowBlock, longer: WindowBlock) -> WindowBlock:
         block.width_us,
         np.concatenate((block.starts_us, longer.starts_us)),
         np.concatenate((block.received_us, longer.received_us)),
+        np.concatenate((block.backfill, longer.backfill)),
         join("present", False),
         join("times_us", 0),
         join("values", np.nan),
@@ -142,6 +144,7 @@ def pick(block: WindowBlock, index: list[int]) -> WindowBlock:
         block.width_us,
         block.starts_us[index],
         block.received_us[index],
+        block.backfill[index],
         block.present[index],
         block.times_us[index],
         block.values[index],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -21,7 +22,13 @@ from contracts.messages import (
     Status,
     decode_json,
 )
-from contracts.readings import Position, ReadingBatch, ReadingDecoder
+from contracts.readings import (
+    Position,
+    ReadingBatch,
+    ReadingDecoder,
+    encode_position,
+    position_of,
+)
 from contracts.schemas import published
 from tests import samples
 from tests.golden.files import FOLDER, load, of_today
@@ -75,7 +82,7 @@ def test_fields_of_a_later_version_are_ignored(
     assert decode_json(kind, json.dumps(later).encode()) == expected
 
 
-FREE = {"account", "dropped", "latencies"}
+FREE = {"account", "dropped", "latencies", "spools"}
 """Mappings whose keys are names, not fields."""
 
 
@@ -103,7 +110,8 @@ def test_its_headers_fit_the_published_schema(name: str) -> None:
     for out in (load(name), of_today()[name]):
         headers = {key: raw.decode() for key, raw in out.headers}
         jsonschema.Draft202012Validator(schema).validate(headers)
-        assert headers.keys() == schema["properties"].keys()
+        # What comes late says so, and all else says nothing of it.
+        assert headers.keys() == schema["properties"].keys() - {"ce_backfill"}
 
 
 def test_the_readings() -> None:
@@ -133,6 +141,19 @@ def test_the_frame() -> None:
     assert found == samples.frame()
     assert found.position == Position(17, T0, T0 + 1, T0 - 1_000_000, T0 + 70_000)
     assert of_today()["frame.v2"].headers == golden.headers
+
+
+def test_what_came_late_says_so() -> None:
+    late = replace(samples.batch().position, backfill=True)
+    headers = encode_position("north/line1", late, T0, "edge/x")
+    assert position_of(header_map(headers)) == late
+    frame = samples.frame().at(late)
+    assert FrameHeaders.parse(header_map(frame.headers(source="edge/x"))) == frame
+    for kind, some in (("readings.v1", headers), ("frame.v2", frame.headers(source="edge/x"))):
+        told = {key: raw.decode() for key, raw in some}
+        assert told["ce_backfill"] == "true"
+        validator = jsonschema.Draft202012Validator(published()[f"vigia.{kind}.headers.json"])
+        validator.validate(told)
 
 
 def test_a_frame_of_version_one_is_read() -> None:

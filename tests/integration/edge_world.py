@@ -31,7 +31,14 @@ PATIENCE_S = 40.0
 REPOSITORY = Path(__file__).parents[2]
 
 
-def plant_text(prefix: str, *, assets: int = 1, period: str = "100ms", **sets: Any) -> str:
+def plant_text(
+    prefix: str,
+    *,
+    assets: int = 1,
+    period: str = "100ms",
+    spool: dict[str, Any] | None = None,
+    **sets: Any,
+) -> str:
     """A plant of `assets` assets of two signals with the source's time, one topic each."""
     signals = [
         {
@@ -61,6 +68,7 @@ def plant_text(prefix: str, *, assets: int = 1, period: str = "100ms", **sets: A
             }
         ],
         "signal_sets": {"line": signal_set},
+        "spool": spool or {},
     }
     return yaml.safe_dump(plant)
 
@@ -132,6 +140,7 @@ class EdgeProcess:
         file.write_text(plant)
         self.log = folder / "edge.log"
         options = ["--plant", str(file), "--kafka", kafka, "--mqtt", f"127.0.0.1:{mqtt_port}"]
+        options += ["--spool", str(folder / "spool")]
         self._argv = [sys.executable, "-m", "edge", "run", *options, "--instance", "test"]
         self._process: subprocess.Popen[bytes] | None = None
 

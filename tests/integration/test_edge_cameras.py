@@ -409,7 +409,7 @@ async def test_files_in_place_of_cameras(
     assert account.missing == 0
 
 
-async def test_while_kafka_is_away_the_newest_frames_wait(
+async def test_while_kafka_is_away_frames_wait_on_disk(
     own_kafka: LocalKafka, prefix: str, server: RtspServer, tmp_path: Path
 ) -> None:
     await make_camera_topics(own_kafka.bootstrap, prefix)
@@ -430,5 +430,5 @@ async def test_while_kafka_is_away_the_newest_frames_wait(
         assert edge.terminate() == 0
     check_frame_chain(await log.frames())
     account = await log.books()
-    assert account.dropped["buffer-full"] > 0
+    assert "buffer-full" not in account.dropped
     assert (account.held, account.missing) == (0, 0)

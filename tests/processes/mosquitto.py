@@ -25,7 +25,9 @@ class Mosquitto:
 
     host = HOST
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, *, most_queued: int = 0) -> None:
+        """It keeps `most_queued` messages for who is away, and drops others; 0: all."""
+        self._most_queued = most_queued
         self._program = program
         self._folder = folder
         self.port = free_port()
@@ -71,7 +73,7 @@ class Mosquitto:
             "allow_anonymous true",
             "persistence true",
             f"persistence_location {self._folder}/",
-            "max_queued_messages 0",
+            f"max_queued_messages {self._most_queued}",
             "max_inflight_messages 0",
         ]
         if os.geteuid() == 0:

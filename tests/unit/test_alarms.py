@@ -174,3 +174,64 @@ def test_raised_names_its_cause() -> None:
     assert alert.transition is Transition.RAISED
     assert alert.detection == detection_id("s/a", "high", 0, SECOND)
     assert (alert.score, alert.threshold) == (11, LIMIT)
+
+
+def told(
+    *parts: tuple[bool, Sequence[float | None]], on: str = "0s"
+) -> tuple[Alarms, list[Alert], list[AlarmState]]:
+    """Detections one after the other, in parts that are a backfill or none."""
+    alarms, first = Alarms(plant(on=on)), 0
+    alerts: list[Alert] = []
+    states: list[AlarmState] = []
+    for backfill, scores in parts:
+        marked = batch(scores, first).model_copy(update={"backfill": backfill})
+        first += len(scores)
+        happened, changed = alarms.apply(marked)
+        alerts += happened
+        states += changed
+    return alarms, alerts, states
+
+
+#     what                            backfill, then live   (transition, second, backfill)
+PAST = [
+    ("over", [11, 11, 1], [1], [("raised", 1, True), ("cleared", 3, True)]),
+    ("over as live begins", [11, 11], [1], [("raised", 1, True), ("cleared", 3, True)]),
+    (
+        "still holds",
+        [11, 11],
+        [None, 11, 11, 1],
+        [("raised", 1, True), ("raised", 4, False), ("cleared", 6, False)],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("past", "live", "expected"), [c[1:] for c in PAST], ids=[c[0] for c in PAST]
+)
+def test_nobody_is_woken_for_what_is_past_but_for_what_holds(
+    past: list[float | None], live: list[float | None], expected: list[tuple[str, int, bool]]
+) -> None:
+    _, alerts, states = told((True, past), (False, live))
+    assert [(a.transition.value, a.at_us // SECOND, a.backfill) for a in alerts] == expected
+    assert len({alert.activation for alert in alerts}) == 1
+    assert len({alert.id for alert in alerts}) == len(alerts)
+    assert states[-1].activations == 1
+
+
+def test_an_alarm_that_was_told_is_cleared_for_all_to_hear() -> None:
+    _, alerts, _ = told((False, [11]), (True, [11, 1]))
+    assert [a.backfill for a in alerts] == [False, False]
+
+
+def test_what_began_in_the_past_and_is_raised_now_is_live() -> None:
+    _, alerts, _ = told((True, [11, 11]), (False, [11, 11]), on="3s")
+    assert [(a.transition.value, a.backfill) for a in alerts] == [("raised", False)]
+
+
+def test_told_once_more_only_once_also_after_a_crash() -> None:
+    alarms, _, states = told((True, [11, 11]), (False, [11, 11]))
+    again = Alarms(alarms.plant)
+    again.assign(states)
+    marked = batch([11, 11]).model_copy(update={"backfill": True})
+    assert again.apply(marked)[0] == []
+    assert again.apply(batch([11, 11, 11], 2))[0] == []

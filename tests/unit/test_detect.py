@@ -3,6 +3,8 @@ balance."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +49,27 @@ def new() -> Detect:
 
 def fetched(log: list[ReadingBatch], start: int = 0) -> list[Fetched]:
     return [Fetched(0, start + at, batch) for at, batch in enumerate(log)]
+
+
+def marks(detect: Detect, log: list[ReadingBatch], size: int) -> dict[str, bool]:
+    """Of each detection whether it is a backfill, of messages taken `size` at a time."""
+    found: dict[str, bool] = {}
+    for at in range(0, len(log), size):
+        detect.take(fetched(log[at : at + size], at))
+        for batch in (decode_json(DetectionBatch, one.value) for one in detect.score()):
+            found |= {one.id: batch.backfill for one in batch.items}
+    return found
+
+
+def test_backfills_are_told_alike_however_records_are_taken() -> None:
+    log = [
+        replace(batch, position=replace(batch.position, backfill=100 < at < 200))
+        for at, batch in enumerate(batches(3, ASSETS, 3_000))
+    ]
+    expected = marks(new(), log, 1)
+    assert set(expected.values()) == {True, False}
+    for size in (7, 150, len(log)):
+        assert marks(new(), log, size) == expected
 
 
 def found_by(detect: Detect, log: list[ReadingBatch], cuts: list[int]) -> dict[str, Detection]:

@@ -46,7 +46,7 @@ class MemoryLog:
     def lane(self, asset: str) -> int:
         return int(asset[-1]) % 2 if asset[-1].isdigit() else 0
 
-    async def write(self, batches: Sequence[ReadingBatch]) -> None:
+    async def write(self, batches: Sequence[ReadingBatch]) -> frozenset[str]:
         (lane,) = {self.lane(batch.asset) for batch in batches}
         self.under_way[lane] += 1
         assert self.under_way[lane] == 1, "one write of a lane at a time"
@@ -58,6 +58,7 @@ class MemoryLog:
         if self.refusal is not None:
             raise self.refusal
         self.batches += batches
+        return frozenset()
 
     async def write_letters(self, letters: Sequence[Letter]) -> None:
         await self.open.wait()

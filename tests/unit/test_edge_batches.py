@@ -92,6 +92,16 @@ def test_a_heartbeat(time_us: int | None) -> None:
     assert outbox.place == Place(batch.position, 6 if time_us is None else 7)
 
 
+def test_a_clock_that_was_set_back_delays_no_batch() -> None:
+    outbox = Outbox("s/a", COLUMNS)
+    outbox.put([row(1)])
+    outbox.take(1, now_us=9_000_000)
+    outbox.put([row(2)])
+    outbox.written()
+    outbox.step(-8_000_000)
+    assert outbox.due_us() == 1_000_000 + MIN_GAP_US
+
+
 def test_nothing_under_way_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="nothing is under way"):
         Outbox("s/a", COLUMNS).written()

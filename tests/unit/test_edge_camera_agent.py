@@ -15,6 +15,7 @@ from contracts.errors import BrokerError, MessageTooLarge, SourceError
 from contracts.messages import Account, SourceHealth
 from contracts.plant.cameras import Camera
 from edge.adapters.camera_agent import CameraAgent
+from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 from edge.core.framing import Picture
@@ -42,11 +43,12 @@ class MemoryLog:
     async def places(self, assets: Sequence[str]) -> dict[str, Place]:
         return {}
 
-    async def write(self, parcel: FrameParcel) -> None:
+    async def write(self, parcel: FrameParcel) -> bool:
         await self.open.wait()
         if self.refusal is not None:
             raise self.refusal
         self.parcels.append(parcel)
+        return False
 
     def of(self, asset: str) -> list[FrameParcel]:
         return [one for one in self.parcels if one.headers.asset == asset]
@@ -68,7 +70,7 @@ class Rig:
             return kinds[name](self.worlds[name])
 
         cameras = {f"s/{name}": camera for name, camera in made.items()}
-        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop)
+        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop, Backlog(0))
 
     @property
     def account(self) -> Account:

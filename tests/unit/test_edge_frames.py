@@ -11,6 +11,7 @@ from contracts.frames import MAX_FRAME_BYTES, FrameHeaders
 from contracts.headers import NO_TIME, header_map
 from contracts.plant.cameras import Camera
 from contracts.readings import Position
+from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.camera_health import Sayings
 from edge.core.camera_station import STAGE, CameraStation, books
@@ -233,7 +234,7 @@ def test_the_books_of_several_cameras() -> None:
     both = [station(), station()]
     for one in both:
         frame(one, T0)
-    total = books(both)[STAGE]
+    total = books(both, Backlog(0))[STAGE]
     assert (total.taken_in, total.held, total.missing) == (2, 2, 0)
 
 

@@ -17,6 +17,7 @@ from contracts.messages import (
     Histogram,
     Message,
     Phase,
+    SpoolState,
     Status,
     Transition,
 )
@@ -296,12 +297,33 @@ def test_history_and_backfill_are_no_latencies_and_no_news(line: Line) -> None:
     backfill: DetectionBatch = samples.detections(samples.detection(T0 + 90 * S)).model_copy(
         update={"backfill": True}
     )
-    line.send(backfill)
+    line.send(backfill, samples.alert(at_us=T0).model_copy(update={"backfill": True}))
     assert line.value("vigia_detection_latency_seconds_count") == 0
     assert sum(line.values("vigia_detections_total")) == 0
     assert sum(line.values("vigia_alerts_total")) == 0
     assert sum(line.values("vigia_dead_letters_total")) == 0
     assert line.value("vigia_detection_score", asset="north/line1") == 0.042
+
+
+def test_what_only_a_backfill_says_does_not_stand(line: Line) -> None:
+    state: AlarmState = samples.alarm()
+    where = {"rule": "theft", "asset": "north/line1"}
+    line.send(state.model_copy(update={"backfill": True}))
+    assert line.value("vigia_alarm_active", **where) == 0
+    line.send(state.model_copy(update={"applied_us": state.applied_us + S}))
+    assert line.value("vigia_alarm_active", **where) == 1
+
+
+def test_what_is_on_disk(line: Line) -> None:
+    kept = SpoolState(messages=3, bytes=500, limit_bytes=9_000, oldest_us=T0 - 30 * S)
+    nothing = SpoolState(messages=0, bytes=0, limit_bytes=4_000)
+    line.send(status(spools={"readings": kept, "frames": nothing}))
+    where = {"process": "edge/north", "spool": "readings"}
+    assert line.value("vigia_spool_messages", **where) == 3
+    assert line.value("vigia_spool_bytes", **where) == 500
+    assert line.value("vigia_spool_limit_bytes", **where) == 9_000
+    assert line.value("vigia_spool_oldest_age_seconds", **where) >= 30
+    assert line.value("vigia_spool_oldest_age_seconds", process="edge/north", spool="frames") == 0
 
 
 def test_alerts_are_counted_once(line: Line) -> None:

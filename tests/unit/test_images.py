@@ -85,6 +85,7 @@ def detect(scores: list[float], quality: Quality = Quality.GOOD, **section: Any)
         1_000_000,
         np.array([0]),
         np.array([0]),
+        np.zeros(1, bool),
         np.ones((1, n), bool),
         np.arange(n, dtype=np.int64)[None],
         np.stack([np.full(n, 9.0), np.array(scores)], -1)[None],

@@ -33,6 +33,7 @@ def block(rows: Any, quality: Any = None, signals: tuple[str, ...] = SIGNALS) ->
         t * SECOND,
         starts,
         starts,
+        np.zeros(n, bool),
         np.ones((n, t), bool),
         times,
         values,

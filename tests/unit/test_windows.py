@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -284,6 +284,20 @@ def test_a_window_knows_the_message_that_completed_it() -> None:
     (closed,) = windower.feed(Chunk.of([message.batch() for message in log]), Counter())
     # Message t states the watermark t, and `write` notes t as its receipt.
     assert (closed.block.received_us == closed.block.ends_us).all()
+
+
+def test_a_window_is_a_backfill_when_what_completes_it_is() -> None:
+    edge, windower = Edge("s/a0"), Windower(WindowSpec(4, 2), ("x",), ASSETS)
+    log = [edge.write([(t, t)], t) for t in range(12)]
+    late = {4, 5, 6, 7}
+    marked = [
+        replace(m, position=replace(m.position, backfill=n in late)) for n, m in enumerate(log)
+    ]
+    (closed,) = windower.feed(Chunk.of([message.batch() for message in marked]), Counter())
+    # Message t completes the window that ends at t, whatever other rows it has.
+    ends = closed.block.ends_us.tolist()
+    assert closed.block.backfill.tolist() == [end in late for end in ends]
+    assert {end in late for end in ends} == {True, False}
 
 
 def test_blocks_are_bounded() -> None:

@@ -32,7 +32,8 @@ class Harvest:
 
     def on_detections(self, batch: DetectionBatch, timestamp_us: int) -> None:
         self.detections += len(batch)
-        self.latencies_us += [timestamp_us - received for received in batch.received_us if received]
+        if not batch.backfill:
+            self.latencies_us += [timestamp_us - us for us in batch.received_us if us]
         self.screen.on_detections(batch, timestamp_us)
 
     def on_alarm(self, state: AlarmState) -> None:
