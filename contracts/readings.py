@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from contracts.arrow_metadata import names_a_codec
 from contracts.errors import DecodeError
 from contracts.headers import NO_TIME, Headers, cloud_event, header_map, int_header
 
@@ -319,7 +320,7 @@ def _checked(value: bytes, start: int) -> tuple[tuple[Column, ...], Any]:
         columns = _parse_columns(schema)
         if value[start : start + 4] != _MARKER:
             raise DecodeError("a batch of an older format")
-        if _compressed(value[start + 8 : _after(value, start)]):
+        if names_a_codec(value[start + 8 : _after(value, start)]):
             raise DecodeError("a compressed batch")
         batch = pa.ipc.read_record_batch(pa.py_buffer(value).slice(start), schema)
         if batch.num_rows > MAX_ROWS:
@@ -329,31 +330,6 @@ def _checked(value: bytes, start: int) -> tuple[tuple[Column, ...], Any]:
     except _FAULTS as error:
         raise DecodeError(f"not a reading batch: {error}") from error
     return columns, batch
-
-
-def _compressed(metadata: bytes) -> bool:
-    """Whether a record batch's metadata names a codec. Its sizes would be believed: a few bytes
-    may claim any number. After Message.fbs: field 2 of a Message is its header, field 3 of the
-    RecordBatch in there its compression. Raises struct.error."""
-    (root,) = struct.unpack_from("<I", metadata)
-    header = _field(metadata, root, 2)
-    if header is None:
-        return False
-    (there,) = struct.unpack_from("<I", metadata, header)
-    return _field(metadata, header + there, 3) is not None
-
-
-def _field(buffer: bytes, table: int, number: int) -> int | None:
-    """Where field `number` of the table at `table` lies in a flatbuffer; None where it is not
-    set. Raises struct.error."""
-    vtable = table - struct.unpack_from("<i", buffer, table)[0]
-    if vtable < 0:
-        raise struct.error("a table outside")
-    (size,) = struct.unpack_from("<H", buffer, vtable)
-    if size < 6 + 2 * number:
-        return None
-    (offset,) = struct.unpack_from("<H", buffer, vtable + 4 + 2 * number)
-    return table + offset if offset else None
 
 
 def _numbers(batch: Any, width: int) -> tuple[Any, Any, Any]:
