@@ -56,7 +56,10 @@ def cli() -> None:
 @click.option("--kafka", metavar="HOST:PORT", help="default: the plant's kafka.bootstrap")
 @click.option("--mqtt", metavar="HOST:PORT", help="default: the plant's mqtt section")
 @click.option("--site", help="serve the assets of this site only; default: all")
-@click.option("--instance", help="name of this agent; default: the host's name")
+@click.option(
+    "--instance",
+    help="name of this agent, by which it finds what it kept on disk; default: the host's name",
+)
 @click.option(
     "--spool",
     type=click.Path(file_okay=False, path_type=Path),

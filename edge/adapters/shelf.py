@@ -14,7 +14,7 @@ from edge.core.batches import Place
 from edge.ports import Spool
 
 RETRY_S = 1.0
-CHUNK_BYTES = 2_000_000
+CHUNK_BYTES = 400_000
 _HEADS = 5_000
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Shelf:
         self._drops = drops
         self.chains: Chains | None = None
         # What Kafka has, and a disk that refuses all change has still.
-        self._undone: list[Note | Entry] = []
+        self._undone: list[Entry] = []
         self._under_way: set[int] = set()
         # One change at a time, from what it is made of to its end.
         self._turn = asyncio.Lock()
@@ -175,7 +175,7 @@ class Shelf:
     async def _remove(self, notes: Sequence[Note], count: Callable[[], None]) -> None:
         async with self._turn:
             count()
-            self._undone += notes
+            self._undone += [note.entry for note in notes]
             self._under_way.difference_update(note.number for note in notes)
             # A disk that is full gives them up with a later change.
             with self._complained():

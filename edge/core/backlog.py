@@ -37,6 +37,11 @@ class Note:
         """Bytes that it counts for."""
         return len(self.value) + len(self.head) + _OVERHEAD_BYTES
 
+    @property
+    def entry(self) -> Entry:
+        """It without its bytes."""
+        return Entry(self.number, self.asset, self.units, self.size, self.received_us)
+
 
 class Entry(NamedTuple):
     """What must be known of a note on disk without its bytes."""

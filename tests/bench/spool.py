@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,14 @@ def say(what: str, **figures: float) -> None:
 async def measure(minutes: float, folder: Path, bootstrap: str) -> None:
     """Both ways."""
     await create_topics(bootstrap, [TopicSpec(topic_name(READINGS, "b"), 4, READINGS.config())])
-    producer = Producer(bootstrap)
-    await producer.start()
-    log = KafkaLog(producer, bootstrap=bootstrap, prefix="b", process="edge/bench")
+    producers = [Producer(bootstrap), Producer(bootstrap)]
+    await asyncio.gather(*(producer.start() for producer in producers))
+    live, patient = (
+        KafkaLog(producer, bootstrap=bootstrap, prefix="b", process="edge/bench")
+        for producer in producers
+    )
     shelf = Shelf(Backlog(10**10), DiskSpool(folder / "readings.db"), "readings")
-    keeper = Keeper(shelf, Ways(log, log, 30 * S))
+    keeper = Keeper(shelf, Ways(live, patient, 30 * S))
     await keeper.open()
     seconds = [notes(second) for second in range(round(minutes * 60))]
     took = []
@@ -81,13 +85,29 @@ async def measure(minutes: float, folder: Path, bootstrap: str) -> None:
     )
     begun_s = time.perf_counter()
     running = asyncio.create_task(keeper.run())
-    while shelf.backlog.messages:
-        await asyncio.sleep(0.01)
+    beside = await other_assets(keeper)
     drained_s = time.perf_counter() - begun_s
     say("to Kafka", minutes=minutes, seconds=drained_s, rows_a_second=rows / drained_s)
+    say("others beside", p50_ms=float(np.median(beside)), p99_ms=float(np.percentile(beside, 99)))
+    say("others alone", p50_ms=float(np.median(await other_assets(keeper, 200))))
     running.cancel()
     await keeper.close()
-    await producer.stop()
+    await asyncio.gather(*(producer.stop() for producer in producers))
+
+
+async def other_assets(keeper: Keeper, times: int = 0) -> list[float]:
+    """What a write of assets without backlog takes, in ms: at least so many times, and until the
+    backlog is gone."""
+    took: list[float] = []
+    some = [replace(note, asset=f"live/{note.asset}") for note in notes(0)[:20]]
+    while not keeper.goes_live(some[0].asset):
+        await asyncio.sleep(0.01)
+    while keeper.backlog.messages or len(took) < times:
+        begun_s = time.perf_counter()
+        if not await keeper.write(some):
+            took.append(1e3 * (time.perf_counter() - begun_s))
+        await asyncio.sleep(0.02)
+    return took
 
 
 def main() -> None:
