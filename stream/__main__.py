@@ -21,7 +21,7 @@ from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
 from contracts.plant import Plant, read_plant
 from contracts.plant.detectors import Autoencoder, Vision
-from contracts.topics import ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
+from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
 from stream.adapters.detect_agent import DetectAgent
 from stream.adapters.faust_log import FaustLog
@@ -144,6 +144,10 @@ async def run(
     faust.subscribe(topic_name(READINGS, prefix), detect)
     faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
     agents: list[Agent] = [detect, alarm]
+    if plant.panes():
+        of_panes = Detect(plant, detectors, of_panes=True)
+        agents.append(DetectAgent(of_panes, producer, plant.kafka, process, now_us, detect.latency))
+        faust.subscribe(topic_name(AGGREGATES, prefix), agents[-1])
     if plant.cameras():
         agents.append(_frames(plant, images, producer, process))
         faust.subscribe(topic_name(FRAMES, prefix), agents[-1])

@@ -1,4 +1,4 @@
-"""Readings to detections on the log."""
+"""Readings to detections, and to panes, on the log."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 
 from broker.status import Latency
 from contracts.errors import MessageError
-from contracts.headers import cloud_event
+from contracts.headers import Headers, cloud_event
 from contracts.messages import KINDS, Account, DetectionBatch
 from contracts.partitions import partition_of
 from contracts.plant.model import Kafka
-from contracts.readings import ReadingDecoder
+from contracts.readings import ReadingBatch, ReadingDecoder
+from contracts.readings import encode as encode_readings
 from contracts.record import Outgoing, Record
-from contracts.topics import DETECTIONS, topic_name
+from contracts.topics import AGGREGATES, DETECTIONS, Topic, topic_name
 from stream.adapters.letters import Letters
-from stream.core.detect import Detect, Fetched, Ready
+from stream.core.detect import Detect, Fetched, Ready, panes_in
 from stream.core.detectors import Encoded, Results
 from stream.ports import Publisher, Settled
 
@@ -58,14 +59,15 @@ class DetectAgent:
         self._stepping = True
         scoring, letters = await asyncio.to_thread(self._step, records)
         self._stepping = False
-        windows = sum(len(one.block) for one, _ in scoring)
-        self.detect.in_flight += windows
-        heads = self.detect.heads()
+        complete, heads = self.detect.complete(), self.detect.heads()
+        windows, panes = sum(len(one.block) for one, _ in scoring), panes_in(complete)
+        self.detect.windows.sent(windows)
+        self.detect.panes.sent(panes)
 
         async def settle() -> Mapping[int, int]:
             batches = await asyncio.to_thread(self._outgoing, scoring)
-            await self.publisher.send_all([*batches, *letters])
-            self.detect.acknowledged(windows)
+            await self.publisher.send_all([*map(self._pane, complete), *batches, *letters])
+            self.detect.acknowledged(windows, panes)
             self._observe(scoring)
             self._note()
             return heads
@@ -79,7 +81,8 @@ class DetectAgent:
             self._accounts = self._account()
 
     def _account(self) -> dict[str, Account]:
-        return {"stream.reading-messages": self._letters.account(), **self.detect.accounts()}
+        name = f"{self.detect.stage}reading-messages"
+        return {name: self._letters.account(), **self.detect.accounts()}
 
     def accounts(self) -> Mapping[str, Account]:
         return self._accounts
@@ -122,9 +125,17 @@ class DetectAgent:
             subject=batch.asset,
             content_type="application/json",
         )
-        partition = partition_of(batch.asset, self.kafka.partitions)
-        topic = topic_name(DETECTIONS, self.kafka.prefix)
-        return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
+        return self._sent(DETECTIONS, batch.asset, batch.value, headers)
+
+    def _pane(self, batch: ReadingBatch) -> Outgoing:
+        value, headers = encode_readings(batch, source=self.source)
+        return self._sent(AGGREGATES, batch.asset, value, headers)
+
+    def _sent(self, topic: Topic, asset: str, value: bytes, headers: Headers) -> Outgoing:
+        partition = partition_of(asset, self.kafka.partitions)
+        return Outgoing(
+            topic_name(topic, self.kafka.prefix), asset.encode(), value, headers, partition
+        )
 
     def _observe(self, scoring: Sequence[Scoring]) -> None:
         now = self.now_us()
