@@ -63,12 +63,10 @@ def _rows(path: Path, width: int, detector: DetectorBase, periods: Mapping[str, 
     for asset, period in periods.items():
         if width > period * MAX_ROWS:
             longest = format_duration(period * MAX_ROWS)
-            instead = ", or a pane such as 1min" if detector.takes_panes() else ""
-            yield (
-                path,
-                f"expected at most {longest}{instead}: {MAX_ROWS} rows of {asset}, "
-                f"not {width // period}",
-            )
+            pane = detector.window.pane is None and detector.takes_panes()
+            instead = ", or a pane such as 1min" if pane else ""
+            text = f"expected at most {longest}{instead}: that is {MAX_ROWS} rows of {asset}"
+            yield path, text
             return
 
 
