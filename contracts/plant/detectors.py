@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.durations import Duration
+from contracts.plant.panes import Kept
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
@@ -58,9 +59,10 @@ class DetectorBase(BaseModel):
         """The signals that it needs, as far as the plant file says."""
         return ()
 
-    def takes_panes(self) -> bool:
-        """Whether aggregates of panes say of a window exactly what its rows would say."""
-        return False
+    def needs_of_panes(self) -> tuple[Kept, ...]:
+        """What must be kept of panes, so that they say of a window what its rows would say;
+        nothing where panes cannot."""
+        return ()
 
 
 class Limit(DetectorBase):
@@ -84,8 +86,8 @@ class Limit(DetectorBase):
     def uses(self) -> tuple[str, ...]:
         return (self.signal,)
 
-    def takes_panes(self) -> bool:
-        return self.of != "median"
+    def needs_of_panes(self) -> tuple[Kept, ...]:
+        return () if self.of == "median" else ((self.signal, self.of),)
 
 
 class Rate(DetectorBase):

@@ -229,8 +229,8 @@ class Plant(Section):
         for asset in self.assets():
             for one in self.detectors_of(asset):
                 if one.window.pane is not None:
-                    new = Panes(one.window.pane, one.window.lateness, ())
-                    found[asset] = found.get(asset, new).having(one.uses())
+                    new = Panes(one.window.pane, one.window.lateness)
+                    found[asset] = found.get(asset, new).keeping(one.needs_of_panes())
         return found
 
     def detectors_of(self, asset: str) -> tuple[Detector, ...]:

@@ -3,15 +3,16 @@ these and not from the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from contracts.durations import format_duration
 from contracts.readings import Column
 
 Statistic = Literal["mean", "min", "max", "last", "n"]
-STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+Kept = tuple[str, Statistic]
+"""A signal, and what is kept of its usable values in a pane; n is their number."""
 
 
 def column_of(signal: str, statistic: Statistic, pane_us: int) -> str:
@@ -23,16 +24,18 @@ def column_of(signal: str, statistic: Statistic, pane_us: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Panes:
     """The panes [k·width, (k+1)·width) of an asset: a row belongs to its pane unless it comes more
-    than `lateness_us` after its end, by the watermark. Kept is, of each of `signals`, the mean,
-    least, greatest and last of its usable values, and their number n."""
+    than `lateness_us` after its end, by the watermark. `kept` is what detectors need of them."""
 
     width_us: int
     lateness_us: int
-    signals: tuple[str, ...]
+    kept: tuple[Kept, ...] = ()
 
-    def having(self, signals: Sequence[str]) -> Panes:
-        """The same panes, in which these signals are kept too."""
-        return replace(self, signals=tuple(dict.fromkeys((*self.signals, *signals))))
+    def keeping(self, wanted: Iterable[Kept]) -> Panes:
+        """The same panes, in which this is kept too, and with it how many values there were."""
+        kept = dict.fromkeys(self.kept)
+        for signal, statistic in wanted:
+            kept |= {(signal, "n"): None, (signal, statistic): None}
+        return replace(self, kept=tuple(kept))
 
     def columns(self, rows: Sequence[Column]) -> tuple[Column, ...]:
         """The columns of the panes of an asset whose rows have the columns `rows`."""
@@ -43,6 +46,5 @@ class Panes:
                 "1" if statistic == "n" else known[signal].unit,
                 known[signal].clock,
             )
-            for signal in self.signals
-            for statistic in STATISTICS
+            for signal, statistic in self.kept
         )

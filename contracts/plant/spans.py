@@ -31,7 +31,7 @@ def spans(path: Path, detector: DetectorBase, kafka: Kafka, periods: Mapping[str
         yield from _kept(window, width_of(detector) + detector.window.lateness, "readings", kafka)
         yield from _rows(window, width_of(detector), detector, periods)
         return
-    if not detector.takes_panes():
+    if not detector.needs_of_panes():
         yield (
             (*window, "pane"),
             "expected no pane: that needs the rows themselves; panes serve detectors of kind "
@@ -63,7 +63,7 @@ def _rows(path: Path, width: int, detector: DetectorBase, periods: Mapping[str, 
     for asset, period in periods.items():
         if width > period * MAX_ROWS:
             longest = format_duration(period * MAX_ROWS)
-            pane = detector.window.pane is None and detector.takes_panes()
+            pane = detector.window.pane is None and detector.needs_of_panes()
             instead = ", or a pane such as 1min" if pane else ""
             text = f"expected at most {longest}{instead}: that is {MAX_ROWS} rows of {asset}"
             yield path, text

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.headers import NO_TIME
-from contracts.plant.panes import STATISTICS, Panes
+from contracts.plant.panes import Panes
 from contracts.readings import Column, Position, Quality, ReadingBatch
 from stream.core.aggregates import OF_ROWS
 from stream.core.detectors import Floats, usable
@@ -120,7 +120,7 @@ class PaneMaker:
 
     def _nothing(self) -> Floats:
         values = np.full(len(self.columns), np.nan)
-        values[STATISTICS.index("n") :: len(STATISTICS)] = 0.0
+        values[[statistic == "n" for _, statistic in self._panes.kept]] = 0.0
         return values
 
     def _rows(self, block: WindowBlock, slots: I64) -> Iterator[_Told]:
@@ -131,14 +131,13 @@ class PaneMaker:
             yield _Told(slot, number, number, number + 1, received[at], found[at])
 
     def _statistics(self, block: WindowBlock) -> Iterator[Floats]:
-        """The columns [n] of the panes in `block`, in the order of STATISTICS for each signal."""
-        for signal in self._panes.signals:
+        """What is kept [n] of the panes in `block`, column by column."""
+        for signal, statistic in self._panes.kept:
             values, good = usable(block, signal)
-            for statistic in STATISTICS:
-                if statistic == "n":
-                    yield good.sum(axis=1).astype(np.float64)
-                else:
-                    yield OF_ROWS[statistic](values, good)
+            if statistic == "n":
+                yield good.sum(axis=1).astype(np.float64)
+            else:
+                yield OF_ROWS[statistic](values, good)
 
     def _silent(self, chunk: Chunk, slots: I64) -> Iterator[_Told]:
         """What is complete and was not told with a pane."""

@@ -85,7 +85,7 @@ def test_limit_over_panes_conforms(of: str) -> None:
     built = rule(section("limit", of=of, window=window))
     assert built is not None
     rows = tuple(Column(signal) for signal in SIGNALS)
-    panes = Panes(100_000, 0, SIGNALS).columns(rows)
+    panes = Panes(100_000, 0).keeping(section("limit", of=of).needs_of_panes()).columns(rows)
     check_detector(built, tuple(column.signal for column in panes), ASSETS)
 
 
