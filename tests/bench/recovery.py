@@ -1,4 +1,4 @@
-"""`python -m tests.bench.recovery`: how long a worker that was killed needs until it decides live
+"""`python -m tests.bench recovery`: how long a worker that was killed needs until it decides live
 windows again, with windows of 24 h over 200 assets at 10 rows a second.
 
 The panes of the last day are written to their topic as a worker would have written them; rows come
@@ -10,9 +10,6 @@ second of its receipt, windows of rows and windows of a day.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +26,7 @@ from contracts.plant import read_plant
 from contracts.readings import Column, Position, Quality, ReadingBatch, encode
 from contracts.record import Outgoing
 from contracts.topics import AGGREGATES, DETECTIONS, READINGS, topic_name
-from tests.bench.figures import figure, on_kafka, show
+from tests.bench.figures import figure
 from tests.chaos.line import Line
 
 ASSETS, HZ, PARTITIONS = 200, 10, 4
@@ -237,16 +234,3 @@ async def _sleep_until(at_us: int) -> None:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-def main() -> int:
-    figures = on_kafka(recovery, int(os.environ.get("BENCH_RUNS", "3")))
-    for one in figures:
-        show(one)
-    if path := os.environ.get("BENCH_JSON"):
-        Path(path).write_text(json.dumps(figures, indent=2))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
