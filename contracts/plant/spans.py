@@ -12,7 +12,7 @@ from contracts.plant.model import Kafka
 from contracts.topics import AGGREGATES, READINGS
 
 Found = Iterator[tuple[Path, str]]
-MAX_ROWS = 20_000
+MAX_ROWS = 25_000
 """Rows, or panes, of an asset in a window: they are held in memory and read again after a crash."""
 
 
