@@ -23,7 +23,7 @@ from contracts.plant import Plant, read_plant
 from contracts.plant.detectors import Autoencoder, Vision
 from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
-from stream.adapters.detect_agent import DetectAgent
+from stream.adapters.detect_agent import PANES_PART_BYTES, DetectAgent
 from stream.adapters.faust_log import FaustLog
 from stream.adapters.frame_agent import FrameAgent
 from stream.adapters.frame_model import FrameModel, watched
@@ -146,8 +146,10 @@ async def run(
     agents: list[Agent] = [detect, alarm]
     if plant.panes():
         of_panes = Detect(plant, detectors, of_panes=True)
-        agents.append(DetectAgent(of_panes, producer, plant.kafka, process, now_us, detect.latency))
-        faust.subscribe(topic_name(AGGREGATES, prefix), agents[-1])
+        latency, part = detect.latency, PANES_PART_BYTES
+        panes = DetectAgent(of_panes, producer, plant.kafka, process, now_us, latency, part)
+        agents.append(panes)
+        faust.subscribe(topic_name(AGGREGATES, prefix), panes)
     if plant.cameras():
         agents.append(_frames(plant, images, producer, process))
         faust.subscribe(topic_name(FRAMES, prefix), agents[-1])

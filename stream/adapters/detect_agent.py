@@ -24,6 +24,9 @@ from stream.ports import Publisher, Settled
 
 PART_BYTES = 200_000
 """Bytes of messages after which what is ready is scored, beside the next ones."""
+PANES_PART_BYTES = 2_000_000
+"""The same for panes. A message holds one and is a kilobyte of description, and a step looks at all
+the panes that an asset has open: a part costs more than its messages."""
 
 
 Scoring = tuple[Ready, "Future[Results]"]
@@ -40,6 +43,7 @@ class DetectAgent:
     source: str
     now_us: Callable[[], int]
     latency: Latency = field(default_factory=Latency)
+    part_bytes: int = PART_BYTES
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
     _letters: Letters = field(init=False)
     _accounts: dict[str, Account] = field(default_factory=dict)
@@ -93,7 +97,7 @@ class DetectAgent:
         letters: list[Outgoing] = []
         self._letters.taken_in += len(records)
         scoring: list[Scoring] = []
-        for part in parts(records):
+        for part in parts(records, self.part_bytes):
             self.detect.take([self._fetched(record, letters) for record in part])
             for one in self.detect.ready():
                 scoring.append((one, self._scorer.submit(one.detect)))
@@ -143,11 +147,11 @@ class DetectAgent:
             self.latency.observe_all((now - one.block.received_us) / 1e6)
 
 
-def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """The records in parts of about PART_BYTES, in order."""
+def parts(records: Sequence[Record], most: int = PART_BYTES) -> Iterator[Sequence[Record]]:
+    """The records in parts of about `most` bytes, in order."""
     begin = size = 0
     for at, record in enumerate(records, 1):
         size += len(record.value or b"")
-        if size >= PART_BYTES or at == len(records):
+        if size >= most or at == len(records):
             yield records[begin:at]
             begin, size = at, 0

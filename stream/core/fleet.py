@@ -54,16 +54,13 @@ class Fleet:
     assets: tuple[str, ...]
     watches: tuple[Watch, ...]
     cuts: tuple[Cut, ...] = ()
+    signals: tuple[str, ...] = field(init=False)
     windowers: list[Windower] = field(init=False)
     makers: list[PaneMaker] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.signals = tuple(column.signal for column in self.columns)
         self.forget()
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """The ids of the signals, in column order."""
-        return tuple(column.signal for column in self.columns)
 
     def forget(self) -> None:
         """Begins anew, as if nothing had been seen."""
