@@ -69,7 +69,8 @@ class DetectAgent:
         self.detect.panes.sent(panes)
 
         async def settle() -> Mapping[int, int]:
-            batches = await asyncio.to_thread(self._outgoing, scoring)
+            # Mostly nothing is to be sent, and a thread's turn costs as much as ten messages.
+            batches = await asyncio.to_thread(self._outgoing, scoring) if scoring else []
             await self.publisher.send_all([*map(self._pane, complete), *batches, *letters])
             self.detect.acknowledged(windows, panes)
             self._observe(scoring)

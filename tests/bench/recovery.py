@@ -198,7 +198,8 @@ async def _round(bootstrap: str, folder: Path, prefix: str) -> dict[str, float]:
         plant.line.kill("a")
         plant.line.start("a")
         found = await _measured(decided, killed_us, boundary)
-        rss = psutil.Process(plant.line.workers["a"].pid).memory_info().rss / 1e6
+        worker = psutil.Process(plant.line.workers["a"].pid)
+        rss, used = worker.memory_info().rss / 1e6, worker.cpu_times()
     finally:
         for task in tasks:
             task.cancel()
@@ -210,6 +211,7 @@ async def _round(bootstrap: str, folder: Path, prefix: str) -> dict[str, float]:
         "panes of the day, messages": float(panes),
         "panes to read again, messages": float(before[0]),
         "rows to read again at the kill, messages": float(before[1]),
+        "processor time of the worker until then, s": used.user + used.system,
         "memory of the worker, MB": rss,
     }
 
