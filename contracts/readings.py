@@ -106,7 +106,11 @@ class ReadingBatch:
     @property
     def newest_us(self) -> int:
         """The largest event time in this batch alone, or NO_TIME."""
-        return int(self.times_us.max()) if len(self.times_us) else NO_TIME
+        times = self.times_us
+        if len(times) == 1:
+            # numpy looks for a maximum for longer than all the rest of a message takes.
+            return int(times.item())
+        return int(times.max()) if len(times) else NO_TIME
 
 
 def encode(batch: ReadingBatch, *, source: str) -> tuple[bytes, Headers]:
@@ -177,9 +181,6 @@ def _headers(batch: ReadingBatch, source: str) -> Headers:
     position = batch.position
     before, subject, after = _constant_headers(batch.asset, source)
     number, received = position.sequence, b"%d" % position.received_us
-    times = batch.times_us
-    # numpy looks for a maximum for longer than all the rest takes.
-    newest_us = times.item() if len(times) == 1 else batch.newest_us
     return [
         *before,
         ("ce_id", b"%b:%d:%b" % (subject[1], number, received)),
@@ -188,7 +189,7 @@ def _headers(batch: ReadingBatch, source: str) -> Headers:
         ("ce_wmbefore", b"%d" % position.wm_before_us),
         ("ce_wmafter", b"%d" % position.wm_after_us),
         ("ce_maxbefore", b"%d" % position.max_before_us),
-        ("ce_newest", b"%d" % newest_us),
+        ("ce_newest", b"%d" % batch.newest_us),
         ("ce_received", received),
         after,
     ]

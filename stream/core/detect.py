@@ -61,6 +61,8 @@ class Detect:
     _ledgers: dict[int, Ledger] = field(default_factory=dict)
     _fleets: list[Fleet] = field(default_factory=list)
     _fleet_of: dict[str, Fleet] = field(default_factory=dict)
+    # By fleet, columns as they come and need no aligning: an asset kind's are one object.
+    _right: dict[int, tuple[Column, ...]] = field(default_factory=dict)
     _ready: list[Ready] = field(default_factory=list)
     _complete: list[ReadingBatch] = field(default_factory=list)
     _plant_hash: str = ""
@@ -104,10 +106,18 @@ class Detect:
                 ledger.read(offset)
                 continue
             ledger.read(offset, batch.asset, batch.newest_us if rows else None)
-            groups.setdefault(id(fleet), []).append(align(batch, fleet.signals))
+            groups.setdefault(id(fleet), []).append(self._aligned(batch, fleet))
         touched = {b.asset: p for p, _, b in messages if b is not None}
         for batches in groups.values():
             self._feed(self._fleet_of[batches[0].asset], batches, touched)
+
+    def _aligned(self, batch: ReadingBatch, fleet: Fleet) -> ReadingBatch:
+        if batch.columns is self._right.get(id(fleet)):
+            return batch
+        found = align(batch, fleet.signals)
+        if found is batch:
+            self._right[id(fleet)] = batch.columns
+        return found
 
     def _feed(
         self, fleet: Fleet, batches: Sequence[ReadingBatch], partitions: Mapping[str, int]
