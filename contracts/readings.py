@@ -1,4 +1,4 @@
-"""`vigia.readings`: a columnar batch of one asset's rows.
+"""`vigia.readings` and `vigia.aggregates`: a columnar batch of one asset's rows.
 
 The value is an Arrow IPC stream with one record batch: `time` (timestamp, µs, UTC), one float64
 column a signal (its unit and clock in the field's metadata) and `quality`, a fixed-size list of
@@ -76,10 +76,12 @@ class Column:
 class Position:
     """Where a batch stands in its asset's stream, as the edge wrote it.
 
-    `sequence` counts the asset's batches from 0. Rows with an event time below `wm_before_us`
-    came too late for windows that ended by then; `wm_after_us` says what is complete with this
-    batch. `max_before_us` is the largest event time of all earlier batches (NO_TIME when there
-    is none). `received_us` is when the edge received the newest row, by the edge's clock.
+    `sequence` counts the asset's batches from 0; of aggregates it is the number of the pane since
+    1970, so that a pane made again has the place that it had. Rows with an event time below
+    `wm_before_us` came too late for windows that ended by then; `wm_after_us` says what is
+    complete with this batch. `max_before_us` is the largest event time of all earlier batches
+    (NO_TIME when there is none). `received_us` is when the edge received the newest row, by the
+    edge's clock.
     `backfill` says that it came to the log long after that, from the edge's disk.
     """
 
@@ -122,7 +124,11 @@ class ReadingBatch:
     @property
     def newest_us(self) -> int:
         """The largest event time in this batch alone, or NO_TIME."""
-        return int(self.times_us.max()) if len(self.times_us) else NO_TIME
+        times = self.times_us
+        if len(times) == 1:
+            # numpy looks for a maximum for longer than all the rest of a message takes.
+            return int(times.item())
+        return int(times.max()) if len(times) else NO_TIME
 
 
 def encode(batch: ReadingBatch, *, source: str) -> tuple[bytes, Headers]:

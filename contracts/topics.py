@@ -51,6 +51,14 @@ READINGS = Topic(
     "asset",
 )
 FRAMES = Topic("frames", "asset", "the encoded image", "delete", HOUR_MS // 6, "asset")
+AGGREGATES = Topic(
+    "aggregates",
+    "asset",
+    "Arrow IPC stream, one record batch of panes: what is kept of their rows",
+    "delete",
+    3 * DAY_MS,
+    "asset",
+)
 EVIDENCE = Topic(
     "evidence", "asset", "a JPEG of what made a detection abnormal", "delete", 180 * DAY_MS, "asset"
 )
@@ -73,6 +81,7 @@ DEAD_LETTERS = Topic(
 TOPICS: tuple[Topic, ...] = (
     READINGS,
     FRAMES,
+    AGGREGATES,
     EVIDENCE,
     DETECTIONS,
     ALARMS,

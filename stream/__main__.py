@@ -21,9 +21,9 @@ from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
 from contracts.plant import Plant, read_plant
 from contracts.plant.detectors import Autoencoder, Vision
-from contracts.topics import ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
+from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
-from stream.adapters.detect_agent import DetectAgent
+from stream.adapters.detect_agent import PANES_PART_BYTES, DetectAgent
 from stream.adapters.faust_log import FaustLog
 from stream.adapters.frame_agent import FrameAgent
 from stream.adapters.frame_model import FrameModel, watched
@@ -144,6 +144,12 @@ async def run(
     faust.subscribe(topic_name(READINGS, prefix), detect)
     faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
     agents: list[Agent] = [detect, alarm]
+    if plant.panes():
+        of_panes = Detect(plant, detectors, of_panes=True)
+        latency, part = detect.latency, PANES_PART_BYTES
+        panes = DetectAgent(of_panes, producer, plant.kafka, process, now_us, latency, part)
+        agents.append(panes)
+        faust.subscribe(topic_name(AGGREGATES, prefix), panes)
     if plant.cameras():
         agents.append(_frames(plant, images, producer, process))
         faust.subscribe(topic_name(FRAMES, prefix), agents[-1])

@@ -113,7 +113,7 @@ def add(one: Account, other: Account) -> Account:
 
 
 _ROOMS = ("planter", "edge", "stream", "exporters")
-_STAGES = ("mqtt", "rows", "windows", "alarms")
+_STAGES = ("mqtt", "rows", "panes", "aggregate-rows", "aggregate-windows", "windows", "alarms")
 
 
 def _place(stage: str) -> tuple[int, int, str]:

@@ -11,13 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contracts.durations import format_duration
 from contracts.plant.cameras import Camera, camera_columns
-from contracts.plant.detectors import Detector, Imbalance, Vision
+from contracts.plant.detectors import Detector, DetectorBase, Imbalance, Vision
 from contracts.plant.lines import Path
 from contracts.plant.model import Kafka, Mqtt, Rows, Signal
 from contracts.plant.raw import Element, Names, elements, names_in, text
-from contracts.topics import READINGS
+from contracts.plant.spans import panes_together, spans
 from contracts.units import UnitError, conversion
 
 Found = Iterator[tuple[Path, str]]
@@ -96,23 +95,36 @@ def _units(path: Path, signal: Signal) -> Found:
 
 def _detectors(document: dict[str, Any], names: Names, broken: set[str]) -> Found:
     kafka = _parsed(Kafka, document.get("kafka", {})) or Kafka()
-    kept = kafka.retention.get("readings", READINGS.retention_ms * 1000)
+    periods, panes = _periods(document, names), dict[str, DetectorBase]()
     for path, raw in elements(document, "detectors"):
         detector = _parsed(_DETECTOR, raw)
         if detector is not None:
             yield from _watched(path, detector, names, "sites" in broken)
-            yield from _retention(path, detector, kept)
+            seen = [asset for asset in names.assets if _sees(detector, asset)]
+            rows = {asset: periods[asset] for asset in seen if asset in periods}
+            yield from spans(path, detector, kafka, rows)
+            if detector.window.pane is not None:
+                yield from panes_together(path, detector, seen, panes)
 
 
-def _retention(path: Path, detector: Any, kept: int) -> Found:
-    history = (detector.history or 0) if isinstance(detector, Imbalance) else 0
-    needs = detector.window.width + detector.window.lateness + history
-    if needs > kept:
-        yield (
-            (*path, "window"),
-            f"needs {format_duration(needs)} of readings, but they are kept "
-            f"{format_duration(kept)} (kafka.retention.readings)",
-        )
+def _sees(detector: Any, asset: str) -> bool:
+    return any(fnmatchcase(asset, pattern) for pattern in detector.assets)
+
+
+def _periods(document: dict[str, Any], names: Names) -> dict[str, int]:
+    """How far the rows of each asset are apart, in µs, where that is known."""
+    groups = {
+        str(path[-1]): _parsed(Rows, group.get("rows", {}))
+        for path, group in elements(document, "signal_sets")
+    }
+    found = {}
+    for asset, group in names.assets.items():
+        rows, camera = groups.get(group or ""), _parsed(Camera, names.cameras.get(asset))
+        if camera is not None:
+            found[asset] = round(1_000_000 / camera.rate)
+        elif rows is not None and rows.by == "grid":
+            found[asset] = rows.period
+    return found
 
 
 def _watched(path: Path, detector: Any, names: Names, unsure: bool) -> Found:
@@ -120,7 +132,7 @@ def _watched(path: Path, detector: Any, names: Names, unsure: bool) -> Found:
         if not unsure and not any(fnmatchcase(asset, pattern) for asset in names.assets):
             yield (*path, "assets", index), f"expected a pattern of known assets, got {pattern!r}"
     for asset, group in names.assets.items():
-        if any(fnmatchcase(asset, pattern) for pattern in detector.assets):
+        if _sees(detector, asset):
             camera = _parsed(Camera, names.cameras.get(asset))
             known = names.signals.get(group or "")
             if camera is not None:

@@ -7,19 +7,32 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.durations import Duration
+from contracts.plant.panes import Kept
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Window(BaseModel):
     """Windows [k·hop, k·hop + width) in event time; equal width and hop are tumbling windows.
-    A window is final once the watermark is `lateness` past its end."""
+    A window is final once the watermark is `lateness` past its end.
+
+    With `pane` it is made from aggregates of so long (vigia.aggregates), not from rows: then a row
+    is late when it comes more than `lateness` after the end of its pane."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: Duration = Field(gt=0)
     hop: Duration = Field(gt=0)
     lateness: Duration = 0
+    pane: Duration | None = Field(
+        default=None, gt=0, description="for windows of hours: divides width and hop, such as 1min"
+    )
+
+    @model_validator(mode="after")
+    def _panes_divide(self) -> Self:
+        if self.pane is not None and (self.width % self.pane or self.hop % self.pane):
+            raise ValueError("expected a pane that divides width and hop")
+        return self
 
     @model_validator(mode="after")
     def _hop_within_width(self) -> Self:
@@ -46,6 +59,11 @@ class DetectorBase(BaseModel):
         """The signals that it needs, as far as the plant file says."""
         return ()
 
+    def needs_of_panes(self) -> tuple[Kept, ...]:
+        """What must be kept of panes, so that they say of a window what its rows would say;
+        nothing where panes cannot."""
+        return ()
+
 
 class Limit(DetectorBase):
     """The window's value of a signal against limits. The score is how far it is outside, in
@@ -67,6 +85,9 @@ class Limit(DetectorBase):
 
     def uses(self) -> tuple[str, ...]:
         return (self.signal,)
+
+    def needs_of_panes(self) -> tuple[Kept, ...]:
+        return () if self.of == "median" else ((self.signal, self.of),)
 
 
 class Rate(DetectorBase):

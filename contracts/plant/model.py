@@ -13,6 +13,7 @@ from contracts.identity import asset_key
 from contracts.messages import AlarmClass, Severity
 from contracts.plant.cameras import Camera, camera_columns
 from contracts.plant.detectors import Detector, Id, Vision
+from contracts.plant.panes import Panes
 from contracts.plant.sections import Secret, Section
 from contracts.readings import Column
 from contracts.units import check_unit
@@ -69,9 +70,9 @@ class Kafka(Section):
     bootstrap: str | None = Field(default=None, description="host:port; default: our own Kafka")
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,100}$")] = "vigia"
     partitions: int = Field(default=4, ge=1, le=1024)
-    retention: dict[Literal["readings", "detections", "alerts", "dead-letters"], Duration] = Field(
-        default_factory=dict, description="how long topics keep their messages"
-    )
+    retention: dict[
+        Literal["readings", "aggregates", "detections", "alerts", "dead-letters"], Duration
+    ] = Field(default_factory=dict, description="how long topics keep their messages")
     retention_bytes: int = Field(
         default=1_000_000_000, ge=8_388_608, description="bound of one partition, in bytes"
     )
@@ -240,6 +241,16 @@ class Plant(Section):
             models = [one.id for one in self.detectors_of(key) if isinstance(one, Vision)]
             found[key] = camera_columns(camera, models)
         return {key: found[key] for key in self.assets()}
+
+    def panes(self) -> dict[str, Panes]:
+        """The assets that have windows made from panes, and the panes of each."""
+        found: dict[str, Panes] = {}
+        for asset in self.assets():
+            for one in self.detectors_of(asset):
+                if one.window.pane is not None:
+                    new = Panes(one.window.pane, one.window.lateness)
+                    found[asset] = found.get(asset, new).keeping(one.needs_of_panes())
+        return found
 
     def detectors_of(self, asset: str) -> tuple[Detector, ...]:
         """The detectors that look at `asset`."""

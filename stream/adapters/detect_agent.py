@@ -1,4 +1,4 @@
-"""Readings to detections on the log."""
+"""Readings to detections, and to panes, on the log."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from dataclasses import dataclass, field
 
 from broker.status import Latency
 from contracts.errors import MessageError
-from contracts.headers import cloud_event
+from contracts.headers import Headers, cloud_event
 from contracts.messages import KINDS, Account, DetectionBatch
 from contracts.partitions import partition_of
 from contracts.plant.model import Kafka
-from contracts.readings import ReadingDecoder
+from contracts.readings import ReadingBatch, ReadingDecoder
+from contracts.readings import encode as encode_readings
 from contracts.record import Outgoing, Record
-from contracts.topics import DETECTIONS, topic_name
+from contracts.topics import AGGREGATES, DETECTIONS, Topic, topic_name
 from stream.adapters.letters import Letters
-from stream.core.detect import Detect, Fetched, Ready
+from stream.core.detect import Detect, Fetched, Ready, panes_in
 from stream.core.detectors import Encoded, Results
 from stream.ports import Publisher, Settled
 
 PART_BYTES = 200_000
 """Bytes of messages after which what is ready is scored, beside the next ones."""
+PANES_PART_BYTES = 2_000_000
+"""The same for panes. A message holds one and is a kilobyte of description, and a step looks at all
+the panes that an asset has open: a part costs more than its messages."""
 
 
 Scoring = tuple[Ready, "Future[Results]"]
@@ -39,6 +43,7 @@ class DetectAgent:
     source: str
     now_us: Callable[[], int]
     latency: Latency = field(default_factory=Latency)
+    part_bytes: int = PART_BYTES
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
     _letters: Letters = field(init=False)
     _accounts: dict[str, Account] = field(default_factory=dict)
@@ -58,14 +63,16 @@ class DetectAgent:
         self._stepping = True
         scoring, letters = await asyncio.to_thread(self._step, records)
         self._stepping = False
-        windows = sum(len(one.block) for one, _ in scoring)
-        self.detect.in_flight += windows
-        heads = self.detect.heads()
+        complete, heads = self.detect.complete(), self.detect.heads()
+        windows, panes = sum(len(one.block) for one, _ in scoring), panes_in(complete)
+        self.detect.windows.sent(windows)
+        self.detect.panes.sent(panes)
 
         async def settle() -> Mapping[int, int]:
-            batches = await asyncio.to_thread(self._outgoing, scoring)
-            await self.publisher.send_all([*batches, *letters])
-            self.detect.acknowledged(windows)
+            # Mostly nothing is to be sent, and a thread's turn costs as much as ten messages.
+            batches = await asyncio.to_thread(self._outgoing, scoring) if scoring else []
+            await self.publisher.send_all([*map(self._pane, complete), *batches, *letters])
+            self.detect.acknowledged(windows, panes)
             self._observe(scoring)
             self._note()
             return heads
@@ -79,7 +86,8 @@ class DetectAgent:
             self._accounts = self._account()
 
     def _account(self) -> dict[str, Account]:
-        return {"stream.reading-messages": self._letters.account(), **self.detect.accounts()}
+        name = f"{self.detect.stage}reading-messages"
+        return {name: self._letters.account(), **self.detect.accounts()}
 
     def accounts(self) -> Mapping[str, Account]:
         return self._accounts
@@ -90,7 +98,7 @@ class DetectAgent:
         letters: list[Outgoing] = []
         self._letters.taken_in += len(records)
         scoring: list[Scoring] = []
-        for part in parts(records):
+        for part in parts(records, self.part_bytes):
             self.detect.take([self._fetched(record, letters) for record in part])
             for one in self.detect.ready():
                 scoring.append((one, self._scorer.submit(one.detect)))
@@ -122,9 +130,17 @@ class DetectAgent:
             subject=batch.asset,
             content_type="application/json",
         )
-        partition = partition_of(batch.asset, self.kafka.partitions)
-        topic = topic_name(DETECTIONS, self.kafka.prefix)
-        return Outgoing(topic, batch.asset.encode(), batch.value, headers, partition)
+        return self._sent(DETECTIONS, batch.asset, batch.value, headers)
+
+    def _pane(self, batch: ReadingBatch) -> Outgoing:
+        value, headers = encode_readings(batch, source=self.source)
+        return self._sent(AGGREGATES, batch.asset, value, headers)
+
+    def _sent(self, topic: Topic, asset: str, value: bytes, headers: Headers) -> Outgoing:
+        partition = partition_of(asset, self.kafka.partitions)
+        return Outgoing(
+            topic_name(topic, self.kafka.prefix), asset.encode(), value, headers, partition
+        )
 
     def _observe(self, scoring: Sequence[Scoring]) -> None:
         now = self.now_us()
@@ -133,11 +149,11 @@ class DetectAgent:
             self.latency.observe_all((now - live) / 1e6)
 
 
-def parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """The records in parts of about PART_BYTES, in order."""
+def parts(records: Sequence[Record], most: int = PART_BYTES) -> Iterator[Sequence[Record]]:
+    """The records in parts of about `most` bytes, in order."""
     begin = size = 0
     for at, record in enumerate(records, 1):
         size += len(record.value or b"")
-        if size >= PART_BYTES or at == len(records):
+        if size >= most or at == len(records):
             yield records[begin:at]
             begin, size = at, 0

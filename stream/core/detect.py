@@ -1,5 +1,5 @@
-"""From reading batches to detections: windows of every watched asset, scored in bounded blocks,
-and what may be committed afterwards. No I/O."""
+"""From reading batches to detections and panes: windows of every watched asset, scored in bounded
+blocks, and what may be committed afterwards. No I/O."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from contracts.messages import Account
 from contracts.plant import Plant
 from contracts.readings import Column, Quality, ReadingBatch
 from stream.core.detectors import Detector, Encoded, Results, encode
-from stream.core.fleet import Fleet, fleets
+from stream.core.fleet import Fleet, fleets, pane_fleets
 from stream.core.ledger import Ledger
+from stream.core.tally import Tally
 from stream.core.windower import NONE_OPEN, Chunk
 from stream.core.windows import WindowBlock
 
 
 class Fetched(NamedTuple):
-    """A message of `vigia.readings`; no batch where it could not be used."""
+    """A message of `vigia.readings` or `vigia.aggregates`; no batch where it could not be used."""
 
     partition: int
     offset: int
@@ -42,43 +43,51 @@ class Ready:
 
 @dataclass(slots=True)
 class Detect:
-    """The detecting half of a worker. `take` messages in log order, `score` what is ready, and
-    after the broker has acknowledged that, commit up to `heads`.
+    """The detecting half of a worker. `take` messages in log order, `score` what is ready and send
+    the `panes` that are complete, and after the broker has acknowledged that, commit up to `heads`.
 
-    `detectors` maps a detector's id to what runs it.
+    `detectors` maps a detector's id to what runs it. The messages are rows; or, `of_panes`, the
+    panes that another one of these made of them, for the detectors that take those.
     """
 
     plant: Plant
     detectors: Mapping[str, Detector]
+    of_panes: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
     rows_in: int = 0
     rows_released: int = 0
-    windows_in: int = 0
-    windows_out: int = 0
-    in_flight: int = 0
-    windows_dropped: Counter[str] = field(default_factory=Counter)
+    windows: Tally = field(default_factory=lambda: Tally("window"))
+    panes: Tally = field(default_factory=lambda: Tally("pane"))
     _ledgers: dict[int, Ledger] = field(default_factory=dict)
     _fleets: list[Fleet] = field(default_factory=list)
     _fleet_of: dict[str, Fleet] = field(default_factory=dict)
+    # By fleet, columns as they come and need no aligning: an asset kind's are one object.
+    _right: dict[int, tuple[Column, ...]] = field(default_factory=dict)
     _ready: list[Ready] = field(default_factory=list)
+    _complete: list[ReadingBatch] = field(default_factory=list)
     _plant_hash: str = ""
 
     def __post_init__(self) -> None:
         self._plant_hash = self.plant.hash
-        self._fleets = fleets(self.plant, self.detectors)
+        build = pane_fleets if self.of_panes else fleets
+        self._fleets = build(self.plant, self.detectors)
         self._fleet_of = {asset: fleet for fleet in self._fleets for asset in fleet.assets}
 
     def assign(self, partitions: Iterable[int]) -> None:
         """These partitions are read from their commits on: all that was in memory is forgotten."""
         rows = sum(fleet.rows_held for fleet in self._fleets)
         windows = self.open_windows() + self._waiting
+        panes = self._open_panes + panes_in(self._complete)
         if rows or windows:
             self.dropped["reassigned"] += rows
-            self.windows_dropped["reassigned"] += windows
+            self.windows.dropped["reassigned"] += windows
+        if panes:
+            self.panes.dropped["reassigned"] += panes
         for fleet in self._fleets:
             self.rows_released += fleet.rows_released
             fleet.forget()
         self._ready.clear()
+        self._complete.clear()
         self._ledgers = {partition: Ledger() for partition in partitions}
 
     def take(self, messages: Sequence[Fetched]) -> None:
@@ -97,18 +106,29 @@ class Detect:
                 ledger.read(offset)
                 continue
             ledger.read(offset, batch.asset, batch.newest_us if rows else None)
-            groups.setdefault(id(fleet), []).append(align(batch, fleet.signals))
+            groups.setdefault(id(fleet), []).append(self._aligned(batch, fleet))
         touched = {b.asset: p for p, _, b in messages if b is not None}
         for batches in groups.values():
             self._feed(self._fleet_of[batches[0].asset], batches, touched)
 
+    def _aligned(self, batch: ReadingBatch, fleet: Fleet) -> ReadingBatch:
+        if batch.columns is self._right.get(id(fleet)):
+            return batch
+        found = align(batch, fleet.signals)
+        if found is batch:
+            self._right[id(fleet)] = batch.columns
+        return found
+
     def _feed(
         self, fleet: Fleet, batches: Sequence[ReadingBatch], partitions: Mapping[str, int]
     ) -> None:
-        opened = fleet.windows_opened
-        for detector, block in fleet.feed(Chunk.of(batches), self.dropped):
+        chunk = Chunk.of(batches)
+        windows, panes = fleet.windows_opened, fleet.panes_opened
+        for detector, block in fleet.feed(chunk, self.dropped):
             self._ready.append(Ready(detector, block))
-        self.windows_in += fleet.windows_opened - opened
+        self._complete += fleet.cut(chunk, self.dropped)
+        self.windows.taken_in += fleet.windows_opened - windows
+        self.panes.taken_in += fleet.panes_opened - panes
         assets = tuple(dict.fromkeys(batch.asset for batch in batches))
         for asset, start in zip(assets, fleet.earliest_us(assets), strict=True):
             earliest = None if start == NONE_OPEN else start
@@ -122,21 +142,26 @@ class Detect:
 
     def score(self) -> list[Encoded]:
         """The detections of all windows that are ready, under way until `acknowledged`."""
-        self.in_flight += self._waiting
+        self.windows.sent(self._waiting)
         return [batch for one in self.ready() for batch in self.detections(one, one.detect())]
+
+    def complete(self) -> list[ReadingBatch]:
+        """The messages that say which panes are complete, those of an asset in their order."""
+        complete, self._complete = self._complete, []
+        return complete
 
     def detections(self, one: Ready, results: Results) -> list[Encoded]:
         """The results of a block as messages."""
         return list(encode(one.detector, one.block, results, self._plant_hash))
 
-    def acknowledged(self, windows: int) -> None:
-        """The broker has the detections of so many windows."""
-        self.windows_out += windows
-        self.in_flight -= windows
+    def acknowledged(self, windows: int, panes: int = 0) -> None:
+        """The broker has the detections of so many windows, and so many panes."""
+        self.windows.acknowledged(windows)
+        self.panes.acknowledged(panes)
 
     def heads(self) -> dict[int, int]:
-        """For each partition the offset below which nothing is needed, once all that `score`
-        returned is acknowledged."""
+        """For each partition the offset below which nothing is needed, once all that `score` and
+        `complete` returned is acknowledged."""
         heads = {number: ledger.head for number, ledger in self._ledgers.items()}
         return {number: head for number, head in heads.items() if head is not None}
 
@@ -145,27 +170,40 @@ class Detect:
         return sum(fleet.open_windows for fleet in self._fleets)
 
     @property
+    def _open_panes(self) -> int:
+        return sum(fleet.open_panes for fleet in self._fleets)
+
+    @property
     def _waiting(self) -> int:
         return sum(len(one.block) for one in self._ready)
 
     def accounts(self) -> dict[str, Account]:
-        """What came in and what became of it: rows and windows."""
-        return {
-            "stream.rows": Account(
+        """What came in and what became of it: rows (of panes: one a pane), windows, and panes
+        that rows were cut into."""
+        found = {
+            f"{self.stage}rows": Account(
                 unit="row",
                 taken_in=self.rows_in,
                 gone_out=self.rows_released + sum(fleet.rows_released for fleet in self._fleets),
                 held=sum(fleet.rows_held for fleet in self._fleets),
                 dropped=dict(self.dropped),
             ),
-            "stream.windows": Account(
-                unit="window",
-                taken_in=self.windows_in,
-                gone_out=self.windows_out,
-                held=self.open_windows() + self.in_flight + self._waiting,
-                dropped=dict(self.windows_dropped),
-            ),
+            f"{self.stage}windows": self.windows.account(self.open_windows() + self._waiting),
         }
+        if any(fleet.cuts for fleet in self._fleets):
+            held = self._open_panes + panes_in(self._complete)
+            found["stream.panes"] = self.panes.account(held)
+        return found
+
+    @property
+    def stage(self) -> str:
+        """How the names of its accounts begin."""
+        return "stream.aggregate-" if self.of_panes else "stream."
+
+
+def panes_in(messages: Iterable[ReadingBatch]) -> int:
+    """How many panes these tell: those without rows only say what is complete."""
+    return sum(len(message.times_us) for message in messages)
 
 
 def align(batch: ReadingBatch, signals: tuple[str, ...]) -> ReadingBatch:

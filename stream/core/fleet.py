@@ -1,4 +1,5 @@
-"""Assets with the same signals, and everything that looks at their windows."""
+"""Assets with the same signals, and everything that looks at their windows: detectors, and what
+cuts their rows into panes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contracts.plant import Plant
+from contracts.plant.panes import Panes
+from contracts.readings import Column, ReadingBatch
 from stream.core.detectors import Detector
+from stream.core.panes import PaneMaker
 from stream.core.segments import Bools
 from stream.core.windower import Chunk, Windower
 from stream.core.windows import WindowBlock, WindowSpec
@@ -33,21 +37,37 @@ class Watch:
         return Windower(self.spec, signals, self.assets, weights, self.counted)
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Rows of `assets` are cut into `panes`. As in Watch, those of `counted` are counted here."""
+
+    panes: Panes
+    assets: tuple[str, ...]
+    counted: Bools
+
+
 @dataclass(slots=True)
 class Fleet:
     """Assets with the same signals; all their windows are made together."""
 
-    signals: tuple[str, ...]
+    columns: tuple[Column, ...]
     assets: tuple[str, ...]
     watches: tuple[Watch, ...]
+    cuts: tuple[Cut, ...] = ()
+    signals: tuple[str, ...] = field(init=False)
     windowers: list[Windower] = field(init=False)
+    makers: list[PaneMaker] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.signals = tuple(column.signal for column in self.columns)
         self.forget()
 
     def forget(self) -> None:
         """Begins anew, as if nothing had been seen."""
         self.windowers = [watch.windower(self.signals) for watch in self.watches]
+        self.makers = [
+            PaneMaker(cut.panes, self.columns, cut.assets, cut.counted) for cut in self.cuts
+        ]
 
     def feed(self, chunk: Chunk, dropped: Counter[str]) -> Iterator[tuple[Detector, WindowBlock]]:
         """The windows that close, for each detector those that it looks at. See Windower.feed."""
@@ -65,10 +85,23 @@ class Fleet:
                     elif seen.any():
                         yield detector, closed.block.of(seen)
 
+    def cut(self, chunk: Chunk, dropped: Counter[str]) -> list[ReadingBatch]:
+        """The messages that say which panes are complete. See PaneMaker.feed."""
+        made: list[ReadingBatch] = []
+        for maker in self.makers:
+            part = chunk.only(maker.windower.slots)
+            if part.assets:
+                made += maker.feed(part, dropped)
+        return made
+
     def earliest_us(self, assets: Sequence[str]) -> list[int]:
         """The start of the earliest open window of each asset, NONE_OPEN when none is open."""
-        starts: list[int] = np.min([w.earliest_us(assets) for w in self.windowers], axis=0).tolist()
+        starts: list[int] = np.min([w.earliest_us(assets) for w in self._all], axis=0).tolist()
         return starts
+
+    @property
+    def _all(self) -> list[Windower]:
+        return [*self.windowers, *(maker.windower for maker in self.makers)]
 
     @property
     def open_windows(self) -> int:
@@ -81,44 +114,108 @@ class Fleet:
         return sum(windower.opened_total for windower in self.windowers)
 
     @property
+    def open_panes(self) -> int:
+        """Panes with rows that are not closed."""
+        return sum(maker.windower.open_windows for maker in self.makers)
+
+    @property
+    def panes_opened(self) -> int:
+        """Panes that ever had a row, in time or not."""
+        return sum(maker.windower.opened_total + maker.marks_total for maker in self.makers)
+
+    @property
     def rows_held(self) -> int:
-        """Rows that some open window needs."""
-        return sum(windower.rows_held for windower in self.windowers)
+        """Rows that some open window or pane needs."""
+        return sum(windower.rows_held for windower in self._all)
 
     @property
     def rows_released(self) -> int:
-        """Rows whose windows have all closed."""
-        return sum(windower.released_total for windower in self.windowers)
+        """Rows whose windows and panes have all closed."""
+        return sum(windower.released_total for windower in self._all)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What looks at the rows of an asset."""
+
+    detectors: tuple[Detector, ...]
+    panes: Panes | None = None
+
+    @property
+    def longest(self) -> WindowSpec:
+        """The windows that keep rows longest; of several the first."""
+        specs = [detector.spec for detector in self.detectors]
+        if self.panes is not None:
+            width = self.panes.width_us
+            specs.append(WindowSpec(width, width, self.panes.lateness_us))
+        return max(specs, key=lambda spec: spec.width_us + spec.lateness_us)
 
 
 def fleets(plant: Plant, detectors: Mapping[str, Detector]) -> list[Fleet]:
-    """The assets of a plant that some detector looks at, those with the same signals together."""
-    looks: dict[tuple[str, ...], dict[str, tuple[Detector, ...]]] = {}
+    """The assets of a plant whose rows something looks at, those with the same signals
+    together."""
+    panes = plant.panes()
+    looks: dict[tuple[Column, ...], dict[str, _Looks]] = {}
     for asset, columns in plant.columns().items():
-        found = tuple(detectors[section.id] for section in plant.detectors_of(asset))
-        if found:
-            signals = tuple(column.signal for column in columns)
-            looks.setdefault(signals, {})[asset] = found
-    return [_fleet(signals, some) for signals, some in looks.items()]
+        found = _detectors(plant, detectors, asset, panes=False)
+        if found or asset in panes:
+            looks.setdefault(columns, {})[asset] = _Looks(found, panes.get(asset))
+    return [_fleet(columns, some) for columns, some in looks.items()]
 
 
-def _fleet(signals: tuple[str, ...], looks: Mapping[str, tuple[Detector, ...]]) -> Fleet:
+def pane_fleets(plant: Plant, detectors: Mapping[str, Detector]) -> list[Fleet]:
+    """The assets of a plant whose panes some detector looks at, those with the same ones
+    together."""
+    rows = plant.columns()
+    looks: dict[tuple[Column, ...], dict[str, _Looks]] = {}
+    for asset, panes in plant.panes().items():
+        found = _detectors(plant, detectors, asset, panes=True)
+        looks.setdefault(panes.columns(rows[asset]), {})[asset] = _Looks(found)
+    return [_fleet(columns, some) for columns, some in looks.items()]
+
+
+def _detectors(
+    plant: Plant, detectors: Mapping[str, Detector], asset: str, *, panes: bool
+) -> tuple[Detector, ...]:
+    """Those that look at an asset's panes, or at its rows."""
+    return tuple(
+        detectors[section.id]
+        for section in plant.detectors_of(asset)
+        if (section.window.pane is not None) == panes
+    )
+
+
+def _fleet(columns: tuple[Column, ...], looks: Mapping[str, _Looks]) -> Fleet:
+    longest = {asset: found.longest for asset, found in looks.items()}
+    return Fleet(columns, tuple(looks), _watches(looks, longest), _cuts(looks, longest))
+
+
+def _cuts(looks: Mapping[str, _Looks], longest: Mapping[str, WindowSpec]) -> tuple[Cut, ...]:
+    by_panes: dict[Panes, list[str]] = {}
+    for asset, found in looks.items():
+        if found.panes is not None:
+            by_panes.setdefault(found.panes, []).append(asset)
+    made = []
+    for panes, assets in by_panes.items():
+        # Detectors with the same windows come first: rows are counted once.
+        counted = [
+            longest[asset] not in {detector.spec for detector in looks[asset].detectors}
+            for asset in assets
+        ]
+        made.append(Cut(panes, tuple(assets), np.array(counted)))
+    return tuple(made)
+
+
+def _watches(looks: Mapping[str, _Looks], longest: Mapping[str, WindowSpec]) -> tuple[Watch, ...]:
     by_spec: dict[WindowSpec, dict[str, Detector]] = {}
     for found in looks.values():
-        for detector in found:
+        for detector in found.detectors:
             by_spec.setdefault(detector.spec, {})[detector.id] = detector
-    seen_by = {asset: {detector.id for detector in found} for asset, found in looks.items()}
-    longest = {asset: _longest(found) for asset, found in looks.items()}
+    seen_by = {asset: {d.id for d in found.detectors} for asset, found in looks.items()}
     watches = []
     for spec, detectors in by_spec.items():
         assets = tuple(asset for asset, ids in seen_by.items() if ids & detectors.keys())
         sees = tuple(np.array([name in seen_by[asset] for asset in assets]) for name in detectors)
         counted = np.array([longest[asset] == spec for asset in assets])
         watches.append(Watch(spec, assets, tuple(detectors.values()), sees, counted))
-    return Fleet(signals, tuple(looks), tuple(watches))
-
-
-def _longest(detectors: Sequence[Detector]) -> WindowSpec:
-    """The windows that keep rows longest; of several the first."""
-    specs = [detector.spec for detector in detectors]
-    return max(specs, key=lambda spec: spec.width_us + spec.lateness_us)
+    return tuple(watches)

@@ -13,6 +13,7 @@ from contracts.plant.detectors import (
     Rate,
 )
 from contracts.readings import Quality
+from stream.core.aggregates import OF_ROWS, greatest, of_panes
 from stream.core.detectors import Bools, Detector, Floats, Results, mean, total, usable
 from stream.core.features import level
 from stream.core.sections import OfSection
@@ -58,9 +59,8 @@ class LimitRule(OfSection[Limit]):
     """A signal's value over the window against limits; the score is how far outside it is."""
 
     def detect(self, block: WindowBlock) -> Results:
-        values, good = usable(block, self.section.signal)
-        enough = good.sum(axis=1) >= self.section.min_rows
-        value = _AGGREGATES[self.section.of](values, good)
+        value, rows = self._value(block)
+        enough = rows >= self.section.min_rows
         low = -np.inf if self.section.low is None else self.section.low
         high = np.inf if self.section.high is None else self.section.high
         with np.errstate(invalid="ignore"):
@@ -71,22 +71,13 @@ class LimitRule(OfSection[Limit]):
         limit = np.where(over, high, low)
         return Results(score, threshold, abnormal, reason, {"value": value, "limit": limit})
 
-
-def _least(values: Floats, good: Bools) -> Floats:
-    found = np.where(good, values, np.inf).min(axis=1, initial=np.inf)
-    return np.where(good.any(axis=1), found, np.nan)
-
-
-def _greatest(values: Floats, good: Bools) -> Floats:
-    return -_least(-values, good)
-
-
-def _last(values: Floats, good: Bools) -> Floats:
-    at = values.shape[1] - 1 - np.argmax(good[:, ::-1], axis=1)
-    return np.where(good.any(axis=1), values[np.arange(len(values)), at], np.nan)
-
-
-_AGGREGATES = {"mean": mean, "min": _least, "max": _greatest, "median": level, "last": _last}
+    def _value(self, block: WindowBlock) -> tuple[Floats, Floats | I64]:
+        """The window's value, and of how many usable rows."""
+        section = self.section
+        if section.window.pane is not None and section.of != "median":
+            return of_panes(block, section.signal, section.of, section.window.pane)
+        values, good = usable(block, section.signal)
+        return OF_ROWS[section.of](values, good), good.sum(axis=1)
 
 
 class RateRule(OfSection[Rate]):
@@ -168,7 +159,7 @@ class PulseRule(OfSection[Pulse]):
         reference, good_reference = usable(block, self.section.reference)
         good = good & good_reference & (reference > 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = _greatest(values / reference, good)
+            ratio = greatest(values / reference, good)
         enough = good.sum(axis=1) >= self.section.min_rows
         score = _measured(ratio, enough)
         threshold, abnormal = _above(score, self.section.ratio)

@@ -22,8 +22,11 @@ S = TypeVar("S", Limit, Rate, Imbalance, Pulse, Instrument, Autoencoder, Vision)
 
 
 def spec_of(section: DetectorBase) -> WindowSpec:
-    """The windows that a section of the plant file asks for."""
+    """The windows that a section of the plant file asks for. Panes come when they are final, so
+    windows made from them wait for nothing more."""
     window, history = section.window, 0
+    if window.pane is not None:
+        return WindowSpec(window.width, window.hop)
     if isinstance(section, Imbalance) and section.history is not None:
         history = section.history
     return WindowSpec(window.width + history, window.hop, window.lateness)

@@ -2,7 +2,8 @@
 
 Every round measures everything once, one after the other, so that a slow moment of the machine
 is a slow moment for all; BENCH_RUNS rounds (5). `python -m tests.bench PART...` measures some of
-throughput, latency, frames and thermal.
+throughput, latency, frames and thermal; and recovery, which takes four minutes a round and is
+measured only when it is named.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.bench.figures import figure, on_kafka, show
 from tests.bench.frames import frames
 from tests.bench.latency import alarm_latencies
 from tests.bench.peers import quix
+from tests.bench.recovery import recovery
 from tests.bench.thermal import thermal
 from tests.bench.throughput import Throughput
 
@@ -37,7 +39,7 @@ PEER_FORMS = {
 def main() -> int:
     rounds = int(os.environ.get("BENCH_RUNS", "5"))
     figures = []
-    for part in sys.argv[1:] or PARTS:
+    for part in sys.argv[1:] or [part for part in PARTS if part != "recovery"]:
         for one in PARTS[part](rounds):
             show(one)
             figures.append(one)
@@ -99,6 +101,7 @@ PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "latency": partial(on_kafka, latency),
     "frames": partial(on_kafka, frames),
     "thermal": thermal,
+    "recovery": partial(on_kafka, recovery),
 }
 
 

@@ -118,7 +118,7 @@ class Line:
     async def drained(self) -> None:
         """Returns once everything is read, decided and committed."""
         least, since = None, time.monotonic()
-        while lag := await self.lag("frames", "readings", "detections"):
+        while lag := await self.lag("frames", "readings", "aggregates", "detections"):
             if least is None or lag < least:
                 least, since = lag, time.monotonic()
             if time.monotonic() - since > STUCK_S:

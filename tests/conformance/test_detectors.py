@@ -13,6 +13,8 @@ from pydantic import TypeAdapter
 from contracts.messages import Model
 from contracts.plant.detectors import Autoencoder, DetectorBase, Vision
 from contracts.plant.detectors import Detector as Section
+from contracts.plant.panes import Panes
+from contracts.readings import Column
 from stream.adapters.onnx_image import load_image_package
 from stream.adapters.onnx_package import load_package
 from stream.core.autoencoder import AutoencoderDetector
@@ -75,6 +77,16 @@ def test_imbalance_against_history_conforms() -> None:
     built = rule(section("imbalance", baseline={}, history="10s"))
     assert built is not None
     check_detector(built, SIGNALS, ASSETS)
+
+
+@pytest.mark.parametrize("of", ["mean", "min", "max", "last"])
+def test_limit_over_panes_conforms(of: str) -> None:
+    window = {"width": "3s", "hop": "500ms", "pane": "100ms"}
+    built = rule(section("limit", of=of, window=window))
+    assert built is not None
+    rows = tuple(Column(signal) for signal in SIGNALS)
+    panes = Panes(100_000, 0).keeping(section("limit", of=of).needs_of_panes()).columns(rows)
+    check_detector(built, tuple(column.signal for column in panes), ASSETS)
 
 
 @pytest.mark.parametrize("kind", sorted(set(SECTIONS) - {"imbalance"}))

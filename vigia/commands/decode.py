@@ -21,6 +21,7 @@ from contracts.messages import (
 from contracts.readings import Quality, ReadingBatch, ReadingDecoder
 from contracts.record import Record
 from contracts.topics import (
+    AGGREGATES,
     ALARMS,
     ALERTS,
     COMMANDS,
@@ -49,7 +50,7 @@ def decode(record: Record, topic: Topic) -> Found:
     tombstone. Raises MessageError."""
     if topic.name in MODELS:
         return None if record.value is None else decode_json(MODELS[topic.name], record.value)
-    if topic is READINGS:
+    if topic in (READINGS, AGGREGATES):
         return _readings.decode(record.value, record.headers)
     headers = header_map(record.headers)
     if topic is FRAMES:

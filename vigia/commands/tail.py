@@ -44,8 +44,8 @@ def tail(
     until_idle: float | None,
     lang: Language,
 ) -> None:
-    """Show the messages of TOPIC, decoded: readings, detections, alarms, alerts, commands,
-    status, dead-letters or frames."""
+    """Show the messages of TOPIC, decoded: readings, aggregates, detections, alarms, alerts,
+    commands, status, dead-letters or frames."""
     link = connect(plant_file, kafka, prefix)
     found = topic_of(topic, link.prefix)
     if found is None:
