@@ -271,9 +271,9 @@ def test_a_mean_that_stands_at_its_limit_is_that_value() -> None:
     values[..., names.index(column_of("x", "n", pane))] = counts
     quality = np.where(np.isnan(values), Quality.MISSING, Quality.GOOD).astype(np.uint8)
     times = np.arange(5)[None, :] * pane
-    start = np.zeros(1, np.int64)
+    start, live = np.zeros(1, np.int64), np.zeros(1, bool)
     here = np.ones((1, 5), bool)
-    block = WindowBlock(("a",), names, 5 * pane, start, start, here, times, values, quality)
+    block = WindowBlock(("a",), names, 5 * pane, start, start, live, here, times, values, quality)
     found, rows = of_panes(block, "x", "mean", pane)
     assert (found.tolist(), rows.tolist()) == ([value], [611.0])
 
@@ -294,3 +294,19 @@ def test_what_is_usable_is_decided_row_by_row() -> None:
     assert made.values.tolist() == [[2.0, 1.5, 1.0, 2.0, 2.0, 2.0, 6.0, 5.0, 7.0, 7.0]]
     assert (made.quality == good).all()
     assert made.position == Position(0, 0, 10, NO_TIME, 77)
+
+
+def test_a_pane_that_a_backfill_completes_is_one() -> None:
+    maker = PaneMaker(panes_of(10, 0), ROWS, ["s/1"])
+    values, good = np.array([[1.0]]), np.full((1, 1), int(Quality.GOOD), np.uint8)
+    told = []
+    for number, backfill in enumerate((True, False)):
+        before = 10 * number
+        position = Position(
+            number, before, before + 10, before - 10 if number else NO_TIME, 7, backfill
+        )
+        times = np.array([before])
+        rows = values[:, : len(ROWS)].repeat(len(ROWS), axis=1)
+        batch = ReadingBatch("s/1", position, ROWS, times, rows, good.repeat(len(ROWS), axis=1))
+        told += [one.position.backfill for one in maker.feed(Chunk.of([batch]), Counter())]
+    assert told == [True, False]
