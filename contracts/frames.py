@@ -81,7 +81,9 @@ class FrameHeaders(OfFrame):
     encoding: Literal["jpeg", "png", "tiff"]
     sequence: int = Field(ge=0)
     calibration: str | None = None
-    quality: Literal["good", "missing", "frozen", "dark"] = "good"
+    quality: Literal["good", "missing", "frozen", "dark", "over-exposed", "blurred", "moved"] = (
+        "good"
+    )
     wm_before_us: int = NO_TIME
     wm_after_us: int = NO_TIME
     max_before_us: int = NO_TIME

@@ -14,7 +14,8 @@ from edge.adapters.agent import now_us
 from edge.core.camera_health import Loss
 from edge.core.camera_station import CameraStation
 from edge.core.framing import Picture, enough
-from edge.core.scenes import Stillness
+from edge.core.scenes import Stillness, View
+from edge.core.sight import Sight
 from edge.ports import CameraSource, Shot, Unauthorised
 
 RETRY_S = (0.2, 2.0)
@@ -26,7 +27,7 @@ Develop = Callable[..., Picture | None]
 
 class CameraEye:
     """Runs `source` for ever into `station`, which must be used under `lock` alone. `develop`
-    makes the picture of an image (image, camera, frozen=); `on_picture` is called in a thread.
+    makes the picture of an image (image, camera, view); `on_picture` is called in a thread.
 
     Both threads are daemons: whatever they hang in, they hold up nobody, nor the end of the
     process.
@@ -53,6 +54,7 @@ class CameraEye:
         self._stopped = threading.Event()
         self._shot: Shot | None = None
         self._still = Stillness()
+        self._sight = Sight(camera)
         self._enough = enough(camera.size, camera.region)
         self._draining: threading.Thread | None = None
         self._encoding: threading.Thread | None = None
@@ -117,8 +119,8 @@ class CameraEye:
         while (shot := self._next()) is not None:
             picture, reason, why = None, TOO_LARGE, "an image does not fit a message: dropped"
             try:
-                image = shot.image(self._enough)
-                picture = self._develop(image, self._camera, frozen=self._still.frozen)
+                seen = self._seen(shot)
+                picture = self._develop(shot.image(self._enough), self._camera, seen)
             except SourceError as error:
                 reason, why = SPOILT, str(error)
             with self.lock:
@@ -128,6 +130,13 @@ class CameraEye:
                     self.station.developed(picture, self._clock())
             if picture is not None:
                 self._on_picture()
+
+    def _seen(self, shot: Shot) -> View:
+        """Raises SourceError."""
+        now_us = self._clock()
+        if self._sight.wants(now_us):
+            self._sight.show(shot.luminance(), now_us)
+        return "frozen" if self._still.frozen else self._sight.view
 
     def _next(self) -> Shot | None:
         with self.lock:

@@ -18,16 +18,16 @@ from edge.adapters.camera_agent import CameraAgent
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 from edge.core.framing import Picture
+from edge.core.scenes import View
 from edge.ports import CameraSource, Unauthorised
 from tests.conformance.memory_camera import MemoryCamera, MemoryShot, MemorySource
 
 
-def develop(image: Any, camera: Camera, *, frozen: bool) -> Picture | None:
+def develop(image: Any, camera: Camera, seen: View) -> Picture | None:
     """No encoder: the pixels as they are. One that is too large is one of a row."""
     if len(image) == 1:
         return None
-    view = "frozen" if frozen else "good"
-    return Picture(image.tobytes(), image.shape[1], image.shape[0], "jpeg", view)  # type: ignore[arg-type]
+    return Picture(image.tobytes(), image.shape[1], image.shape[0], "jpeg", seen)
 
 
 class MemoryLog:

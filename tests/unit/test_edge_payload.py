@@ -62,7 +62,7 @@ def test_pointers_that_lead_nowhere(pointer: str) -> None:
 def test_times(spelled: object, format: str) -> None:
     table = fed_by({"time": "/t", "time_format": format})
     found, reason = readings(table, {"t": spelled, "value": 1})
-    assert (found, reason) == ([Sample(A, 1_600_000_000_123_456, [(0, 1.0)])], None)
+    assert (found, reason) == ([Sample(A, 1_600_000_000_123_456, [(0, 1.0)], 0)], None)
 
 
 @pytest.mark.parametrize(
