@@ -25,6 +25,7 @@ from edge.adapters.camera_agent import CameraAgent, sources_in
 from edge.adapters.frame_kafka import KafkaFrames
 from edge.adapters.kafka import KafkaLog
 from edge.adapters.mqtt import MqttSource
+from edge.adapters.sight_files import SightFiles
 from edge.core.intake import Intake
 from edge.core.routes import assets_of, cameras_of
 
@@ -46,9 +47,19 @@ def cli() -> None:
 @click.option("--kafka", metavar="HOST:PORT", help="default: the plant's kafka.bootstrap")
 @click.option("--mqtt", metavar="HOST:PORT", help="default: the plant's mqtt section")
 @click.option("--site", help="serve the assets of this site only; default: all")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="folder for what is normal for each camera; default: it is learned anew at each start",
+)
 @click.option("--instance", help="name of this agent; default: the host's name")
 def run(
-    plant_file: Path, kafka: str | None, mqtt: str | None, site: str | None, instance: str | None
+    plant_file: Path,
+    kafka: str | None,
+    mqtt: str | None,
+    site: str | None,
+    state: Path | None,
+    instance: str | None,
 ) -> None:
     """Reads the plant's MQTT topics and writes rows to Kafka, until SIGTERM or SIGINT."""
     logging.basicConfig(
@@ -61,7 +72,7 @@ def run(
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
-        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{_name(instance)}")
+        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{_name(instance)}", state)
         asyncio.run(edge.serve())
     except ConfigError as error:
         click.echo(str(error), err=True)
@@ -104,13 +115,15 @@ class _Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Edge:
-    """The agent of the sites of a plant file, which lies in `folder`; or of one site."""
+    """The agent of the sites of a plant file, which lies in `folder`; or of one site. What it
+    learns of cameras is kept in `state`."""
 
     plant: Plant
     folder: Path
     bootstrap: str
     site: str | None
     process: str
+    state: Path | None
 
     async def serve(self) -> None:
         """Works until SIGTERM or SIGINT. Raises VigiaError."""
@@ -167,7 +180,8 @@ class _Edge:
         places = await log.places(tuple(cameras))
         _log.info("%d cameras, %d of them known to Kafka", len(cameras), len(places))
         source_of, develop = sources_in(self.folder)
-        return CameraAgent(cameras, places, log, source_of, develop)
+        files = SightFiles(self.state)
+        return CameraAgent(cameras, places, log, source_of, develop, files)
 
 
 async def _work(parts: Sequence[_Part], status: StatusPublisher, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from contracts.errors import SourceError
 from contracts.plant.cameras import Camera
 from edge.adapters.agent import now_us
+from edge.adapters.sight_files import SightFiles
 from edge.core.camera_health import Loss
 from edge.core.camera_station import CameraStation
 from edge.core.framing import Picture, enough
@@ -27,7 +28,8 @@ Develop = Callable[..., Picture | None]
 
 class CameraEye:
     """Runs `source` for ever into `station`, which must be used under `lock` alone. `develop`
-    makes the picture of an image (image, camera, view); `on_picture` is called in a thread.
+    makes the picture of an image (image, camera, view); `on_picture` is called in a thread. What
+    is normal for the camera is kept in `files`.
 
     Both threads are daemons: whatever they hang in, they hold up nobody, nor the end of the
     process.
@@ -40,6 +42,7 @@ class CameraEye:
         station: CameraStation,
         develop: Develop,
         on_picture: Callable[[], None],
+        files: SightFiles,
         *,
         clock: Callable[[], int] = now_us,
     ) -> None:
@@ -54,7 +57,8 @@ class CameraEye:
         self._stopped = threading.Event()
         self._shot: Shot | None = None
         self._still = Stillness()
-        self._sight = Sight(camera)
+        self._files = files
+        self._sight = Sight.recalled(camera, files.load(station.asset))
         self._enough = enough(camera.size, camera.region)
         self._draining: threading.Thread | None = None
         self._encoding: threading.Thread | None = None
@@ -136,6 +140,8 @@ class CameraEye:
         now_us = self._clock()
         if self._sight.wants(now_us):
             self._sight.show(shot.luminance(), now_us)
+            if (memory := self._sight.memory(now_us)) is not None:
+                self._files.save(self.station.asset, memory)
         return "frozen" if self._still.frozen else self._sight.view
 
     def _next(self) -> Shot | None:

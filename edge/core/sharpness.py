@@ -28,9 +28,9 @@ _STEP = 3
 _LEAST_EDGES = 24
 _LEAST_SLOPE = 1.0
 _NOISES = 4.0
-_LEAST_BLOCKS = 3
-_LEAST_SHARE = 0.3
-_SPREADS = 3.0
+_LEAST_BLOCKS = 8
+_LEAST_SHARE = 0.4
+_SPREADS = 2.0
 _REMAINS = 0.7
 _MEMORY_LOOKS = 20_000
 # Of white noise of 1 through the coarse derivative: 1 / sqrt(4 sqrt(pi) s^3).
@@ -104,7 +104,8 @@ class Normal:
 
 @dataclass(slots=True)
 class Sharpness:
-    """Learns what is normal from LEARN_LOOKS looks, and then very slowly from those that are."""
+    """Learns what is normal from LEARN_LOOKS looks, and then very slowly from those that are.
+    Where they have too few edges it tries again with the next ones."""
 
     normal: Normal | None = None
     _looks: list[tuple[Floats, float]] = field(default_factory=list)
@@ -120,8 +121,7 @@ class Sharpness:
         judged = known & np.isfinite(found)
         if judged.sum() < max(_LEAST_BLOCKS, _LEAST_SHARE * known.sum()):
             # In the dark contrast goes with the edges.
-            gone = known.sum() >= _LEAST_BLOCKS and contrast >= _REMAINS * normal.contrast
-            return True if gone else None
+            return True if contrast >= _REMAINS * normal.contrast else None
         excess = found - normal.squared - _SPREADS * normal.spread
         blurred = bool((excess[judged] > WIDER**2).mean() >= SHARE)
         if not blurred:
@@ -135,10 +135,13 @@ class Sharpness:
         looks = np.array([squared for squared, _ in self._looks])
         often = np.isfinite(looks).mean(axis=0) >= 0.5
         squared, spread = np.full(GRID * GRID, np.nan), np.full(GRID * GRID, np.nan)
+        contrast = float(np.median([one for _, one in self._looks]))
+        self._looks.clear()
+        if often.sum() < _LEAST_BLOCKS:
+            return
         squared[often] = np.nanmedian(looks[:, often], axis=0)
         spread[often] = 1.4826 * np.nanmedian(np.abs(looks[:, often] - squared[often]), axis=0)
-        self.normal = Normal(squared, spread, float(np.median([c for _, c in self._looks])))
-        self._looks.clear()
+        self.normal = Normal(squared, spread, contrast)
 
 
 def _contrast(picture: Grey) -> float:

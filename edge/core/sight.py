@@ -2,6 +2,9 @@
 
 At most one look in LOOK_US. One look proves nothing: somebody passes, the focus hunts. What is
 told must last, and so must the contrary; a look that cannot tell changes nothing.
+
+What is normal is learned in the first minute of looks and outlives a restart in a Memory. To take
+another view for the normal one, it must be forgotten.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ from numpy.typing import NDArray
 from contracts.headers import NO_TIME
 from contracts.plant.cameras import Camera
 from edge.core.framing import cut
-from edge.core.scenes import View, is_dark, is_over_exposed
-from edge.core.sharpness import Sharpness
-from edge.core.viewpoint import WIDTH, Viewpoint
+from edge.core.scenes import View as Seen
+from edge.core.scenes import is_dark, is_over_exposed
+from edge.core.sharpness import GRID, Normal, Sharpness
+from edge.core.viewpoint import WIDTH, View, Viewpoint, view_of
 
 LOOK_US = 1_000_000
-LASTS_US = 5_000_000
+LASTS_US = 10_000_000
 """For so long it must be seen that the view is shifted or blurred."""
 ELSEWHERE_US = 30_000_000
 """For so long the view must be another one, of which nothing is known: something large may stand
@@ -32,6 +36,9 @@ _SHARP_WIDTH = 640
 _SPAN_16 = 200.0
 
 Grey = NDArray[np.float32]
+Memory = dict[str, NDArray[Any]]
+"""What was learned, by name, to be kept in a file."""
+_KEEP_US = 3_600_000_000
 
 
 @dataclass(slots=True)
@@ -66,17 +73,58 @@ class Sight:
     viewpoint: Viewpoint = field(default_factory=Viewpoint)
     sharpness: Sharpness = field(default_factory=Sharpness)
     _at_us: int = NO_TIME
+    _kept_us: int = NO_TIME
+    _kept: tuple[bool, bool] = (False, False)
     _shape: tuple[int, ...] = ()
     _shifted: Lasting = field(default_factory=lambda: Lasting(LASTS_US))
     _elsewhere: Lasting = field(default_factory=lambda: Lasting(ELSEWHERE_US))
     _blurred: Lasting = field(default_factory=lambda: Lasting(LASTS_US))
 
     @property
-    def view(self) -> View:
+    def view(self) -> Seen:
         """`moved`, `blurred` or `good`, as of the last look."""
         if self._shifted.is_so or self._elsewhere.is_so:
             return "moved"
         return "blurred" if self._blurred.is_so else "good"
+
+    @classmethod
+    def recalled(cls, camera: Camera, memory: Memory) -> Sight:
+        """The looks of `camera` with what was learned, where that can be used: it was learned
+        from the same source and region."""
+        sight = cls(camera)
+        if str(memory.get("of")) != _of(camera):
+            return sight
+        sight.viewpoint.first = _view_in(memory, "first")
+        first, newest = sight.viewpoint.first, _view_in(memory, "newest")
+        if first and newest and newest.picture.shape == first.picture.shape and "crept" in memory:
+            sight.viewpoint.newest, sight.viewpoint.crept = newest, memory["crept"].reshape(2)
+        blocks = memory.get("blocks")
+        if blocks is not None and blocks.shape == (2, GRID * GRID) and "contrast" in memory:
+            squared, spread = blocks.astype(np.float64)
+            sight.sharpness.normal = Normal(squared, spread, float(memory["contrast"]))
+        sight._kept = sight._learned
+        return sight
+
+    def memory(self, time_us: int) -> Memory | None:
+        """What is to be kept now; None where nothing new was learned in the last hour."""
+        learned = self._learned
+        if not any(learned) or (learned == self._kept and time_us - self._kept_us < _KEEP_US):
+            return None
+        self._kept, self._kept_us = learned, time_us
+        found: Memory = {"of": np.array(_of(self.camera))}
+        viewpoint = self.viewpoint
+        for name, view in (("first", viewpoint.first), ("newest", viewpoint.newest)):
+            if view is not None:
+                found |= {name: view.picture, f"{name}-marks": view.marks}
+        found["crept"] = viewpoint.crept
+        if (normal := self.sharpness.normal) is not None:
+            found["blocks"] = np.stack([normal.squared, normal.spread])
+            found["contrast"] = np.array(normal.contrast)
+        return found
+
+    @property
+    def _learned(self) -> tuple[bool, bool]:
+        return self.viewpoint.first is not None, self.sharpness.normal is not None
 
     def wants(self, time_us: int) -> bool:
         """Whether it is time for another look."""
@@ -101,6 +149,15 @@ class Sight:
             self._elsewhere.tell(_is(place, "shifted", "elsewhere"), time_us)
         if "blurred" in self.camera.watch and self.view != "moved":
             self._blurred.tell(self.sharpness.look(picture), time_us)
+
+
+def _view_in(memory: Memory, name: str) -> View | None:
+    picture, marks = memory.get(name), memory.get(f"{name}-marks")
+    return None if picture is None or marks is None else view_of(picture, marks)
+
+
+def _of(camera: Camera) -> str:
+    return f"{camera.rtsp or camera.video or camera.folder} {camera.region}"
 
 
 def _is(place: str | None, *wanted: str) -> bool | None:

@@ -10,7 +10,7 @@ marks; a camera that was moved takes all of them along.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,7 +25,7 @@ WIDTH = 160
 LEARN_LOOKS = 60
 MARK = 16
 """The side of a mark in pixels."""
-LEAST_MARKS = 8
+LEAST_MARKS = 12
 OFF = 1.0
 """A mark that stands so many pixels beside its place is not where it was."""
 HERE_SHARE, SHIFTED_SHARE, ELSEWHERE_SHARE = 0.4, 0.5, 0.15
@@ -37,7 +37,8 @@ _CONTRAST = 4.0
 _SMOOTH = 8
 _FAR = 0.35
 _AGREE = 2.0
-_CLEAR = 3.0
+_CLEAR = 2.0
+_CLEAR_SHARE = 0.3
 RENEW_LOOKS = 600
 """After so many further looks of which most are here the marks are chosen anew."""
 
@@ -62,7 +63,7 @@ class _Match:
     @property
     def told(self) -> bool:
         """Whether enough marks can be seen to tell anything."""
-        return bool(self.clear.sum() >= max(LEAST_MARKS, 0.4 * len(self.clear)))
+        return bool(self.clear.sum() >= max(LEAST_MARKS, _CLEAR_SHARE * len(self.clear)))
 
     def here(self, crept: Floats) -> Bools:
         """The marks that are in their place, from which the view itself is `crept`."""
@@ -78,14 +79,15 @@ class Viewpoint:
     """Learns the view from LEARN_LOOKS looks; where it has no LEAST_MARKS marks it tries again
     with the next ones.
 
-    What is lit changes through the day, so the marks are chosen anew every RENEW_LOOKS. A camera
-    that sinks slowly shall not be followed: the `first` view is kept, and how far the newest one
-    has crept from it is measured against it whenever it can be recognised.
+    What is lit changes through the day, so the marks are chosen anew every RENEW_LOOKS: `newest`.
+    A camera that sinks slowly shall not be followed: the `first` view is kept, and how far the
+    newest one has `crept` from it (down, right) is measured against it whenever it can be
+    recognised.
     """
 
     first: View | None = None
-    _view: View | None = None
-    _crept: Floats = field(default_factory=lambda: np.zeros(2))
+    newest: View | None = None
+    crept: Floats = field(default_factory=lambda: np.zeros(2))
     _looks: list[Grey] = field(default_factory=list)
     _before: Grey | None = None
     _since: int = 0
@@ -95,35 +97,31 @@ class Viewpoint:
         known, or cannot be told."""
         flat, before = _flattened(picture), self._before
         self._before = flat
-        view = self._view or self.first
-        if view is None or view.picture.shape != flat.shape:
+        if self.first is None or self.first.picture.shape != flat.shape:
             self._learn(flat)
             return None
         if before is None or before.shape != flat.shape:
             return None
-        noise = float(np.median(np.abs(flat - before))) / (0.6745 * np.sqrt(2))
-        place = self._place(view, flat, noise)
+        place = self._judged(self.first, flat, flat - before)
         if place == "here":
             self._keep(flat)
         return place
 
-    def _place(self, view: View, flat: Grey, noise: float) -> Place | None:
-        found = _match(view, flat, noise)
-        if not found.told:
-            return None
-        here = found.here(self._crept)
-        if found.share(here) >= HERE_SHARE:
+    def _judged(self, first: View, flat: Grey, change: Grey) -> Place | None:
+        if self.newest is None:
+            return _place(first, np.zeros(2), flat, change)
+        place = _place(self.newest, self.crept, flat, change)
+        # It may look again as it did then, with the light back on.
+        if place != "here" and _place(first, np.zeros(2), flat, change) == "here":
             return "here"
-        if _together(found, here) or _far(view, flat, noise):
-            return "shifted"
-        return "elsewhere" if found.share(here) < ELSEWHERE_SHARE else None
+        return place
 
     def _learn(self, flat: Grey) -> None:
         if self._looks and self._looks[0].shape != flat.shape:
             self._looks.clear()
         self._looks.append(flat)
         if len(self._looks) == LEARN_LOOKS:
-            self.first, self._view, self._crept = _view(self._looks), None, np.zeros(2)
+            self.first, self.newest, self.crept = _view(self._looks), None, np.zeros(2)
             self._looks.clear()
 
     def _keep(self, flat: Grey) -> None:
@@ -137,19 +135,29 @@ class Viewpoint:
             self._looks.clear()
 
     def _renew(self, new: View | None) -> None:
-        old = self._view or self.first
+        old = self.newest or self.first
         if new is None or old is None or self.first is None:
             return
-        noise = 0.0
-        found = _match(self.first, new.picture, noise)
+        still = np.zeros_like(new.picture)
+        found = _match(self.first, new.picture, still)
         if found.told and found.share(found.alike) >= HERE_SHARE:
-            self._crept = np.median(found.off[found.alike], axis=0)
+            self.crept = np.median(found.off[found.alike], axis=0)
         else:
-            found = _match(old, new.picture, noise)
-            here = found.here(self._crept)
+            found = _match(old, new.picture, still)
+            here = found.here(self.crept)
             if here.any():
-                self._crept = self._crept + np.median(found.off[here], axis=0)
-        self._view = new
+                self.crept = self.crept + np.median(found.off[here], axis=0)
+        self.newest = new
+
+
+def view_of(picture: NDArray[Any], marks: NDArray[Any]) -> View | None:
+    """A view that was kept; None where it cannot be one."""
+    if picture.ndim != 2 or marks.ndim != 2 or marks.shape[1] != 2 or len(marks) < LEAST_MARKS:
+        return None
+    known = View(picture.astype(np.float32), marks.astype(np.intp))
+    room = np.array(picture.shape) - MARK - known.marks.max(axis=0)
+    inside = known.marks.min() >= 0 and room.min() >= 0
+    return known if inside and np.isfinite(known.picture).all() else None
 
 
 def _view(looks: list[Grey]) -> View | None:
@@ -158,22 +166,38 @@ def _view(looks: list[Grey]) -> View | None:
     return View(picture, marks) if len(marks) >= LEAST_MARKS else None
 
 
-def _match(view: View, flat: Grey, noise: float, jump: tuple[int, int] = (0, 0)) -> _Match:
-    """The marks near `jump` in `flat`, whose pixels have so much noise."""
+def _place(view: View, crept: Floats, flat: Grey, change: Grey) -> Place | None:
+    """Where the camera looks, by a view that is `crept` from the first one, and by the `change`
+    since the look before."""
+    found = _match(view, flat, change)
+    if not found.told:
+        return None
+    here = found.here(crept)
+    if found.share(here) >= HERE_SHARE:
+        return "here"
+    if _together(found, here) or _far(view, flat, change):
+        return "shifted"
+    return "elsewhere" if found.share(here) < ELSEWHERE_SHARE else None
+
+
+def _match(view: View, flat: Grey, change: Grey, jump: tuple[int, int] = (0, 0)) -> _Match:
+    """The marks near `jump` in `flat`. Where the `change` since the look before is as large as what
+    is seen, by noise or rain or because something moves, nothing is to be seen."""
     found = _correlations(view, flat, jump)
     flatly = found.reshape(len(found), -1)
     at = np.stack(np.unravel_index(flatly.argmax(axis=1), found.shape[1:]), axis=1)
     off = at - _NEAR + np.array(jump) + _between(found, at)
-    clear = _contrast(flat, view.marks) >= max(_CONTRAST / 2, _CLEAR * noise)
+    noise = _contrast(change, view.marks) / np.sqrt(2)
+    clear = _contrast(flat, view.marks) >= np.maximum(_CONTRAST / 2, _CLEAR * noise)
     return _Match(clear, clear & (flatly.max(axis=1) >= _ALIKE), off)
 
 
-def _far(view: View, flat: Grey, noise: float) -> bool:
+def _far(view: View, flat: Grey, change: Grey) -> bool:
     """Whether the marks are found together further away."""
     jump = _jump(view.picture, flat)
     if max(abs(jump[0]) / flat.shape[0], abs(jump[1]) / flat.shape[1]) > _FAR:
         return False
-    found = _match(view, flat, noise, jump)
+    found = _match(view, flat, change, jump)
     return _together(found, np.zeros(len(view.marks), bool))
 
 

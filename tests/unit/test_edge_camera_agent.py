@@ -15,6 +15,7 @@ from contracts.errors import BrokerError, MessageTooLarge, SourceError
 from contracts.messages import Account, SourceHealth
 from contracts.plant.cameras import Camera
 from edge.adapters.camera_agent import CameraAgent
+from edge.adapters.sight_files import SightFiles
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 from edge.core.framing import Picture
@@ -68,7 +69,7 @@ class Rig:
             return kinds[name](self.worlds[name])
 
         cameras = {f"s/{name}": camera for name, camera in made.items()}
-        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop)
+        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop, SightFiles(None))
 
     @property
     def account(self) -> Account:
