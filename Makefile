@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full bench models lock clean
+.PHONY: help setup demo test check chaos chaos-full bench grade models lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ chaos-full: setup $(VENV)/.stamp-dev ## from MQTT on: edge, workers and Kafka ki
 
 bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the physical limits and a peer (BENCH_RUNS, BENCH_JSON)
 	@$(BIN)/python -m tests.bench
+
+grade: $(VENV)/.stamp-dev ## how well frozen, moved, stuck and other lying sources are found (GRADE_SEED, GRADE_EACH, GRADE_JSON)
+	@$(BIN)/python -m tests.grade.sources
 
 models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
 	@$(VENV)-train/bin/python -m training

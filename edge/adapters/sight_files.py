@@ -5,12 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from edge.core.sight import Memory
 
+_SPOILT = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -27,9 +38,10 @@ class SightFiles:
         if file is None or not file.exists():
             return {}
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            # Opened here: numpy would not close what it cannot read.
+            with file.open("rb") as data, np.load(data, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except _SPOILT as error:
             _log.warning("%s: %s: the view is learned anew", file, error)
             return {}
 

@@ -14,6 +14,7 @@ from contracts.plant.model import Jump, Signal, Still
 from contracts.readings import Quality
 
 GOOD, STUCK, JUMP = int(Quality.GOOD), int(Quality.STUCK), int(Quality.JUMP)
+_ROUNDING = 1e-9
 LEAST_READINGS = 3
 """A signal that was silent is not stuck because it comes back with the same value."""
 
@@ -31,7 +32,9 @@ class Stillness:
     def stuck(self, time_us: int, value: float) -> bool:
         """Whether this reading stands still for too long."""
         low, high = min(self._low, value), max(self._high, value)
-        if not self._readings or high - low > self.rule.within:
+        # 2.1 - 2.0 is more than 0.1.
+        same = self.rule.within + _ROUNDING * max(abs(low), abs(high))
+        if not self._readings or high - low > same:
             self._since_us, self._readings, low, high = time_us, 0, value, value
         self._low, self._high = low, high
         self._readings += 1

@@ -29,17 +29,18 @@ _LEAST_EDGES = 24
 _LEAST_SLOPE = 1.0
 _NOISES = 4.0
 _LEAST_BLOCKS = 8
-_LEAST_SHARE = 0.4
+_LEAST_SHARE = 0.5
 _SPREADS = 2.0
 _REMAINS = 0.7
+_ADDED = 1.5
 _MEMORY_LOOKS = 20_000
 # Of white noise of 1 through the coarse derivative: 1 / sqrt(4 sqrt(pi) s^3).
 _COARSE_NOISE = 1 / np.sqrt(4 * np.sqrt(np.pi) * _COARSE**3)
 
 
-def widths(picture: Grey) -> Floats:
-    """The square of the blur in pixels [GRID * GRID] that the edges of each block show; NaN where
-    there are too few. `picture` is grey [rows, columns]."""
+def edges(picture: Grey) -> tuple[Floats, Floats]:
+    """The square of the blur in pixels [GRID * GRID] that the edges of each block show, NaN where
+    there are too few; and how much edge there is. `picture` is grey [rows, columns]."""
     fine, coarse, count = (np.zeros(GRID * GRID) for _ in range(3))
     for lines in (picture, picture.T):
         blocks = _blocks(lines.shape, turned=lines is not picture)
@@ -48,7 +49,7 @@ def widths(picture: Grey) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.clip(fine / coarse, 1.02, 0.99 * _COARSE / _FINE) ** 2
     squared = (_COARSE**2 - ratio * _FINE**2) / (ratio - 1)
-    return np.where(count >= _LEAST_EDGES, squared, np.nan)
+    return np.where(count >= _LEAST_EDGES, squared, np.nan), coarse
 
 
 def _blocks(shape: tuple[int, ...], *, turned: bool) -> NDArray[np.intp]:
@@ -93,13 +94,14 @@ def _derived(lines: Grey, scale: float) -> Grey:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """The square of the normal blur of each block [GRID * GRID], NaN where there are no edges; how
-    much it spreads; and how much the blocks' mean greys differ: what remains of a picture that is
-    blurred until no edge is left."""
+    """Of each block [GRID * GRID] the square of its normal blur, NaN where there are no edges, how
+    much that spreads, and how much edge there is. Of the whole picture its mean grey and how much
+    those of the blocks differ: what remains when it is blurred until no edge is left."""
 
     squared: Floats
     spread: Floats
-    contrast: float
+    strength: Floats
+    light: Floats
 
 
 @dataclass(slots=True)
@@ -108,43 +110,62 @@ class Sharpness:
     Where they have too few edges it tries again with the next ones."""
 
     normal: Normal | None = None
-    _looks: list[tuple[Floats, float]] = field(default_factory=list)
+    _looks: list[tuple[Floats, Floats, Floats]] = field(default_factory=list)
 
     def look(self, picture: Grey) -> bool | None:
         """Whether `picture` is blurred; None while that is not known, or it cannot be told."""
-        found, contrast = widths(picture), _contrast(picture)
+        (found, strength), light = edges(picture), _light(picture)
         if self.normal is None:
-            self._learn(found, contrast)
+            self._learn(found, strength, light)
             return None
         normal = self.normal
         known = np.isfinite(normal.squared)
         judged = known & np.isfinite(found)
         if judged.sum() < max(_LEAST_BLOCKS, _LEAST_SHARE * known.sum()):
-            # In the dark contrast goes with the edges.
-            return True if contrast >= _REMAINS * normal.contrast else None
+            # In the dark the light goes with the edges.
+            return True if (light >= _REMAINS * normal.light).all() else None
+        judged &= ~_added(strength / normal.strength, judged)
         excess = found - normal.squared - _SPREADS * normal.spread
         blurred = bool((excess[judged] > WIDER**2).mean() >= SHARE)
         if not blurred:
             normal.squared[judged] += (found - normal.squared)[judged] / _MEMORY_LOOKS
         return blurred
 
-    def _learn(self, found: Floats, contrast: float) -> None:
-        self._looks.append((found, contrast))
+    def _learn(self, found: Floats, strength: Floats, light: Floats) -> None:
+        self._looks.append((found, strength, light))
         if len(self._looks) < LEARN_LOOKS:
             return
-        looks = np.array([squared for squared, _ in self._looks])
-        often = np.isfinite(looks).mean(axis=0) >= 0.5
-        squared, spread = np.full(GRID * GRID, np.nan), np.full(GRID * GRID, np.nan)
-        contrast = float(np.median([one for _, one in self._looks]))
+        squared, spread = _normal([squared for squared, _, _ in self._looks])
+        strength = np.maximum(np.median([one for _, one, _ in self._looks], axis=0), 1.0)
+        light = np.median([one for _, _, one in self._looks], axis=0)
         self._looks.clear()
-        if often.sum() < _LEAST_BLOCKS:
-            return
-        squared[often] = np.nanmedian(looks[:, often], axis=0)
-        spread[often] = 1.4826 * np.nanmedian(np.abs(looks[:, often] - squared[often]), axis=0)
-        self.normal = Normal(squared, spread, contrast)
+        if np.isfinite(squared).sum() >= _LEAST_BLOCKS:
+            self.normal = Normal(squared, spread, strength, light)
 
 
-def _contrast(picture: Grey) -> float:
+def _normal(looks: list[Floats]) -> tuple[Floats, Floats]:
+    """The median of each block's blur and its spread; NaN where there are too few looks with edges,
+    or where they are so wide or so unlike that more blur would not show."""
+    every = np.array(looks)
+    often = np.isfinite(every).mean(axis=0) >= 0.5
+    squared, spread = np.full(GRID * GRID, np.nan), np.full(GRID * GRID, np.nan)
+    squared[often] = np.nanmedian(every[:, often], axis=0)
+    spread[often] = 1.4826 * np.nanmedian(np.abs(every[:, often] - squared[often]), axis=0)
+    with np.errstate(invalid="ignore"):
+        vague = (squared > _COARSE**2) | (spread > WIDER**2)
+    squared[vague] = np.nan
+    return squared, spread
+
+
+def _added(share: Floats, judged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The blocks with more edge than was there, beside what light makes of all: a soft shadow lies
+    on them, or something else has come. Blur only takes edge away."""
+    return np.asarray(share > _ADDED * np.median(share[judged]))
+
+
+def _light(picture: Grey) -> Floats:
+    """The mean grey of the picture, and how much those of its blocks differ."""
     rows, columns = (np.arange(GRID) * size // GRID for size in picture.shape)
     sums = np.add.reduceat(np.add.reduceat(picture, rows, axis=0), columns, axis=1)
-    return float((sums / (picture.size / GRID**2)).std())
+    means = sums / (picture.size / GRID**2)
+    return np.array([means.mean(), means.std()], np.float64)

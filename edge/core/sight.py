@@ -96,12 +96,13 @@ class Sight:
             return sight
         sight.viewpoint.first = _view_in(memory, "first")
         first, newest = sight.viewpoint.first, _view_in(memory, "newest")
-        if first and newest and newest.picture.shape == first.picture.shape and "crept" in memory:
-            sight.viewpoint.newest, sight.viewpoint.crept = newest, memory["crept"].reshape(2)
-        blocks = memory.get("blocks")
-        if blocks is not None and blocks.shape == (2, GRID * GRID) and "contrast" in memory:
-            squared, spread = blocks.astype(np.float64)
-            sight.sharpness.normal = Normal(squared, spread, float(memory["contrast"]))
+        crept = _sized(memory, "crept", (2,))
+        if first and newest and newest.picture.shape == first.picture.shape and crept is not None:
+            sight.viewpoint.newest, sight.viewpoint.crept = newest, crept
+        blocks, light = _sized(memory, "blocks", (3, GRID * GRID)), _sized(memory, "light", (2,))
+        if blocks is not None and light is not None:
+            squared, spread, strength = blocks
+            sight.sharpness.normal = Normal(squared, spread, strength, light)
         sight._kept = sight._learned
         return sight
 
@@ -118,8 +119,8 @@ class Sight:
                 found |= {name: view.picture, f"{name}-marks": view.marks}
         found["crept"] = viewpoint.crept
         if (normal := self.sharpness.normal) is not None:
-            found["blocks"] = np.stack([normal.squared, normal.spread])
-            found["contrast"] = np.array(normal.contrast)
+            found["blocks"] = np.stack([normal.squared, normal.spread, normal.strength])
+            found["light"] = normal.light
         return found
 
     @property
@@ -154,6 +155,11 @@ class Sight:
 def _view_in(memory: Memory, name: str) -> View | None:
     picture, marks = memory.get(name), memory.get(f"{name}-marks")
     return None if picture is None or marks is None else view_of(picture, marks)
+
+
+def _sized(memory: Memory, name: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    found = memory.get(name)
+    return found.astype(np.float64) if found is not None and found.shape == shape else None
 
 
 def _of(camera: Camera) -> str:

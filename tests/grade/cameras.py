@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,12 +121,18 @@ def clean(name: str, scenery: Scenery, day: tuple[tuple[Weather, int], ...] = DA
 
 
 def trials(
-    name: str, scenery: Scenery, weathers: tuple[Weather, ...] = ("day", "night")
+    name: str,
+    scenery: Scenery,
+    weathers: tuple[Weather, ...] = ("day", "night"),
+    sizes: Set[str] | None = None,
 ) -> Iterator[Trial]:
-    """Every fault, on the same camera: by night only what can be told by night."""
+    """Every fault, or those of some sizes, on the same camera: by night only what can be told by
+    night."""
     known = learned(scenery)
     for weather in weathers:
         for (planted, size), fault in FAULTS.items():
+            if sizes is not None and size not in sizes:
+                continue
             if weather == "day" or planted in ("blurred", "moved"):
                 yield _trial(name, copy.deepcopy(known), scenery, weather, planted, size, fault)
 

@@ -72,13 +72,14 @@ class Scenery:
         shown = self._shadow(shown, at_s)
         shown = self._passed(shown, parked=weather == "parked")
         if fault.blur:
-            shown = cv2.GaussianBlur(shown, (0, 0), fault.blur * max(1.0, shown.shape[1] / 640))
+            wide = fault.blur * max(1.0, shown.shape[1] / 640)
+            shown = np.asarray(cv2.GaussianBlur(shown, (0, 0), wide), np.float32)
         light, noise = self._light(at_s, weather)
         shown = shown * light * fault.gain
         if weather == "rain":
             shown = self._rain(shown)
-        shown = shown + self._rng.normal(0, noise, shown.shape)
-        return _coded(_with_clock(np.clip(shown, 0, 255).astype(np.uint8), int(at_s)))
+        noisy = np.clip(shown + self._rng.normal(0, noise, shown.shape), 0, 255)
+        return _coded(_with_clock(noisy.astype(np.uint8), int(at_s)))
 
     def _framed(self, view: Shown, fault: Fault) -> Shown:
         high, wide = view.shape
