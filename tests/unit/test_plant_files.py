@@ -49,6 +49,8 @@ BEYOND_THE_SCHEMA = {
     "password-without-username",
     "range-upside-down",
     "signal-id-twice",
+    "skew-of-zero",
+    "stuck-rest-upside-down",
     "signal-set-unknown",
     "site-id-twice",
     "tab-for-indent",
