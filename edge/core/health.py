@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from contracts.messages import SourceHealth
@@ -54,9 +55,12 @@ class Watch:
     _fresh: bool = False
     _times: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_READINGS))
     _judge: Judge | None = field(init=False)
+    _low: float = field(init=False)
+    _high: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._judge = judge_of(self.signal)
+        self._low, self._high = self.signal.range or (-inf, inf)
 
     def observe(self, time_us: int, value: float, arrival_us: int, off_us: int = 0) -> int:
         """Notes one reading; its quality. `off_us` is how far the clock is off that would have
@@ -67,14 +71,15 @@ class Watch:
         self._arrival_us = arrival_us
         if self.last_us is None or time_us >= self.last_us:
             self.last_us, self.value = time_us, value
+        if self._judge is None and not off_us and self._low <= value <= self._high:
+            return GOOD
         code = self._code(time_us, value, off_us)
         if code != GOOD:
             self._strange = code, value, off_us
         return code
 
     def _code(self, time_us: int, value: float, off_us: int) -> int:
-        limits = self.signal.range
-        if limits is not None and not limits[0] <= value <= limits[1]:
+        if not self._low <= value <= self._high:
             return OUT_OF_RANGE
         if off_us:
             return CLOCK
