@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full bench fuzz models lock clean
+.PHONY: help setup demo test check chaos chaos-full bench fuzz grade models lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the p
 
 fuzz: setup $(VENV)/.stamp-dev ## bytes that nobody would send, to every decoder (FUZZ_SECONDS, FUZZ_RUNS, FUZZ_SEED, FUZZ_TARGETS, FUZZ_JSON)
 	@$(BIN)/python -m tests.fuzz
+
+grade: $(VENV)/.stamp-dev ## how well frozen, moved, stuck and other lying sources are found (GRADE_SEED, GRADE_EACH, GRADE_JSON)
+	@$(BIN)/python -m tests.grade.sources
 
 models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
 	@$(VENV)-train/bin/python -m training

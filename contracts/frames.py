@@ -86,7 +86,9 @@ class FrameHeaders(OfFrame):
     encoding: Literal["jpeg", "png", "tiff"]
     sequence: int = Field(ge=0, le=MOST)
     calibration: str | None = None
-    quality: Literal["good", "missing", "frozen", "dark"] = "good"
+    quality: Literal["good", "missing", "frozen", "dark", "over-exposed", "blurred", "moved"] = (
+        "good"
+    )
     wm_before_us: Whole = NO_TIME
     wm_after_us: Whole = NO_TIME
     max_before_us: Whole = NO_TIME

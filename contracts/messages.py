@@ -310,7 +310,20 @@ class SourceHealth(Message):
     asset: str
     signal: str
     state: Literal[
-        "waiting", "ok", "silent", "out-of-range", "lost", "unauthorised", "frozen", "dark"
+        "waiting",
+        "ok",
+        "silent",
+        "out-of-range",
+        "stuck",
+        "jump",
+        "clock",
+        "lost",
+        "unauthorised",
+        "frozen",
+        "dark",
+        "over-exposed",
+        "blurred",
+        "moved",
     ]
     clock: Literal["source", "arrival"]
     rate_hz: float

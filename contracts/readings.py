@@ -50,8 +50,11 @@ _BACKFILL: tuple[Headers, Headers] = ([], [("ce_backfill", b"true")])
 
 
 class Quality(IntEnum):
-    """What is known of one reading. Only GOOD and HELD are measured values: an image may also be
-    FROZEN (the same again and again) or DARK, or not carry what is to be measured."""
+    """What is known of one reading. Only GOOD and HELD are measured values. A sensor may be
+    OUT_OF_RANGE, STUCK (it stands still where it may not), JUMP further than what it measures can,
+    or have a CLOCK that cannot be believed. An image may be FROZEN (the same again and again),
+    DARK, OVER_EXPOSED or BLURRED, its camera may have MOVED, or it does not carry what is to be
+    measured."""
 
     GOOD = 0
     MISSING = 1
@@ -60,6 +63,12 @@ class Quality(IntEnum):
     FROZEN = 4
     DARK = 5
     NOT_OBSERVABLE = 6
+    STUCK = 7
+    JUMP = 8
+    CLOCK = 9
+    OVER_EXPOSED = 10
+    BLURRED = 11
+    MOVED = 12
 
 
 @dataclass(frozen=True, slots=True)

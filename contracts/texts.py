@@ -91,6 +91,66 @@ REASONS: dict[str, dict[Language, Wordings]] = {
             "la imagen está negra",
         ),
     },
+    "stuck": {
+        "en": (
+            "the reading stands still for {score%} of the time (limit {threshold%})",
+            "the reading stands still",
+        ),
+        "es": (
+            "la lectura no cambia el {score%} del tiempo (límite {threshold%})",
+            "la lectura no cambia",
+        ),
+    },
+    "jump": {
+        "en": (
+            "readings jump further than they can for {score%} of the time (limit {threshold%})",
+            "readings jump further than they can",
+        ),
+        "es": (
+            "las lecturas saltan más de lo posible el {score%} del tiempo (límite {threshold%})",
+            "las lecturas saltan más de lo posible",
+        ),
+    },
+    "clock": {
+        "en": (
+            "the source's clock cannot be believed for {score%} of the time (limit {threshold%})",
+            "the source's clock cannot be believed",
+        ),
+        "es": (
+            "el reloj de la fuente no es creíble el {score%} del tiempo (límite {threshold%})",
+            "el reloj de la fuente no es creíble",
+        ),
+    },
+    "over-exposed": {
+        "en": (
+            "the picture is over-exposed for {score%} of the time (limit {threshold%})",
+            "the picture is over-exposed",
+        ),
+        "es": (
+            "la imagen está sobreexpuesta el {score%} del tiempo (límite {threshold%})",
+            "la imagen está sobreexpuesta",
+        ),
+    },
+    "blurred": {
+        "en": (
+            "the picture is blurred for {score%} of the time (limit {threshold%})",
+            "the picture is blurred",
+        ),
+        "es": (
+            "la imagen está borrosa el {score%} del tiempo (límite {threshold%})",
+            "la imagen está borrosa",
+        ),
+    },
+    "moved": {
+        "en": (
+            "the camera was moved for {score%} of the time (limit {threshold%})",
+            "the camera was moved",
+        ),
+        "es": (
+            "la cámara se ha movido el {score%} del tiempo (límite {threshold%})",
+            "la cámara se ha movido",
+        ),
+    },
     "not-observable": {
         "en": (
             "the picture does not show it for {score%} of the time (limit {threshold%})",

@@ -28,6 +28,7 @@ from edge.adapters.kafka import KafkaLog
 from edge.adapters.keeper import Keeper, Ways
 from edge.adapters.mqtt import MqttSource
 from edge.adapters.shelf import Shelf
+from edge.adapters.sight_files import SightFiles
 from edge.adapters.spooled import SpooledFrames, SpooledReadings
 from edge.core.backlog import Backlog
 from edge.core.batches import Place
@@ -57,6 +58,11 @@ def cli() -> None:
 @click.option("--mqtt", metavar="HOST:PORT", help="default: the plant's mqtt section")
 @click.option("--site", help="serve the assets of this site only; default: all")
 @click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="folder for what is normal for each camera; default: it is learned anew at each start",
+)
+@click.option(
     "--instance",
     help="name of this agent, by which it finds what it kept on disk; default: the host's name",
 )
@@ -70,6 +76,7 @@ def run(
     kafka: str | None,
     mqtt: str | None,
     site: str | None,
+    state: Path | None,
     instance: str | None,
     spool: Path | None,
 ) -> None:
@@ -86,7 +93,7 @@ def run(
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
         name = _name(instance)
         kept = _spool_folder(plant, plant_file, spool) / f"{plant.kafka.prefix}-{name}"
-        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{name}", kept)
+        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{name}", kept, state)
         asyncio.run(edge.serve())
     except ConfigError as error:
         click.echo(str(error), err=True)
@@ -158,7 +165,7 @@ class _Kafka:
 @dataclass(frozen=True, slots=True)
 class _Edge:
     """The agent of the sites of a plant file, which lies in `folder`; or of one site. `spool` is
-    the folder of its own for what is kept on disk."""
+    the folder of its own for what is kept on disk; what it learns of cameras is kept in `state`."""
 
     plant: Plant
     folder: Path
@@ -166,6 +173,7 @@ class _Edge:
     site: str | None
     process: str
     spool: Path
+    state: Path | None
 
     async def serve(self) -> None:
         """Works until SIGTERM or SIGINT. Raises VigiaError."""
@@ -270,7 +278,8 @@ class _Edge:
         places = await _meet(kafka, log, cameras, keeper)
         _log.info("%d cameras, %d of them known to Kafka", len(cameras), len(places))
         source_of, develop = sources_in(self.folder)
-        agent = CameraAgent(cameras, places, written, source_of, develop, backlog)
+        files = SightFiles(self.state)
+        agent = CameraAgent(cameras, places, written, source_of, develop, backlog, files)
         if keeper is not None:
             keeper.serve(lambda _: None, lambda: agent.pressed)
         return agent

@@ -106,7 +106,8 @@ class Line:
     def _rooms(self) -> list[RoomProcess]:
         name = self.layout.instance
         mqtt = self.layout.own_mqtt
-        edge = ["--mqtt", mqtt.address] if mqtt is not None else []
+        edge = ["--state", str(self.layout.folder / "edge")]
+        edge += ["--mqtt", mqtt.address] if mqtt is not None else []
         if self.layout.plant.spool.folder is None:
             edge += ["--spool", str(self.layout.folder / "spool")]
         workers = [f"{name}-{number}" for number in range(1, self.layout.workers + 1)]

@@ -35,8 +35,14 @@ _STATE = {
     "lost": "red",
     "unauthorised": "red",
     "out-of-range": "yellow",
+    "stuck": "yellow",
+    "jump": "yellow",
+    "clock": "yellow",
     "frozen": "yellow",
     "dark": "yellow",
+    "over-exposed": "yellow",
+    "blurred": "yellow",
+    "moved": "yellow",
     "waiting": "dim",
 }
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -36,7 +36,13 @@ WORDS: dict[str, dict[Language, str]] = {
     "unauthorised": {"en": "wrong user or password", "es": "usuario o contraseña erróneos"},
     "frozen": {"en": "image frozen", "es": "imagen congelada"},
     "dark": {"en": "image dark", "es": "imagen oscura"},
+    "over-exposed": {"en": "image over-exposed", "es": "imagen sobreexpuesta"},
+    "blurred": {"en": "image blurred", "es": "imagen borrosa"},
+    "moved": {"en": "camera moved", "es": "cámara movida"},
     "out-of-range": {"en": "out of range", "es": "fuera de rango"},
+    "stuck": {"en": "stuck", "es": "parado"},
+    "jump": {"en": "jumped", "es": "salto"},
+    "clock": {"en": "wrong clock", "es": "reloj erróneo"},
     "well": {"en": "well again", "es": "bien otra vez"},
     "line": {
         "en": "{sensors} sensors, {rate} readings/s{cameras}, {ill} silent or ill; "

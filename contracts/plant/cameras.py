@@ -98,6 +98,11 @@ class Camera(Section):
         default="all",
         description="frames that wait because models are slow: look at all, or at the newest",
     )
+    watch: tuple[Literal["moved", "blurred"], ...] = Field(
+        default=("moved", "blurred"),
+        description="what is told by comparison with the camera's own normal view; "
+        "[] where all that is seen changes, as on a belt",
+    )
     tank: Tank = Tank()
 
     @model_validator(mode="after")

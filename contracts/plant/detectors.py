@@ -150,8 +150,8 @@ class Pulse(DetectorBase):
 
 
 class Instrument(DetectorBase):
-    """An instrument fault: the share of the window's rows in which a signal is missing or out
-    of its physical range, by the edge's own quality codes."""
+    """An instrument fault: the share of the window's rows in which a signal is missing, cannot be
+    believed or cannot be seen, by the edge's own quality codes."""
 
     kind: Literal["instrument"]
     signals: tuple[Id, ...] = Field(default=(), description="default: all of the asset's")

@@ -115,6 +115,29 @@ class Rows(Section):
         return self.period // 2 if self.tolerance is None else self.tolerance
 
 
+class Still(Section):
+    """A signal that may not stand still: it is stuck when for `after` all its values lie `within`
+    each other, outside of `rest`."""
+
+    after: Duration = Field(gt=0)
+    within: float = Field(
+        default=0.0, ge=0, description="changes up to this, in `unit`, are none: the resolution"
+    )
+    rest: Range | None = Field(
+        default=None, description="values at which it may stand still, as that of a closed valve"
+    )
+
+
+class Jump(Section):
+    """How fast a signal can change: by `step` at once, and by `rate` a second. A reading that is
+    further from the last one believed jumped; where the readings stay there for `settle`, they are
+    believed from then on."""
+
+    rate: float = Field(gt=0, description="in `unit` a second")
+    step: float = Field(default=0.0, ge=0, description="in `unit`: noise, and the resolution")
+    settle: Duration = Field(default=10_000_000, gt=0)
+
+
 class Signal(Section):
     """One measured value of an asset and where it is found in MQTT payloads."""
 
@@ -135,6 +158,12 @@ class Signal(Section):
     )
     range: Range | None = Field(default=None, description="what is physically possible, in `unit`")
     period: Duration | None = Field(default=None, description="expected; default: the rows'")
+    stuck: Still | None = Field(
+        default=None, description="when it is stuck; default: it may stand still for ever"
+    )
+    jump: Jump | None = Field(
+        default=None, description="how fast it can change; default: as fast as it likes"
+    )
 
 
 class SignalSet(Section):
@@ -148,7 +177,14 @@ class SignalSet(Section):
         default=5_000_000, gt=0, description="silence after which the edge says so"
     )
     ahead: Duration = Field(
-        default=60_000_000, description="a time further ahead of the clock is a dead letter"
+        default=60_000_000,
+        description="a time further ahead of the clock is a dead letter, unless there is a `skew`",
+    )
+    skew: Duration | None = Field(
+        default=None,
+        gt=0,
+        description="how far a source's clock may be off; beyond it its readings are stamped by "
+        "arrival and not used. Default: only `ahead` counts",
     )
     signals: tuple[Signal, ...] = Field(min_length=1, max_length=1024)
 

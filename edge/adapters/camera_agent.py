@@ -13,6 +13,7 @@ from contracts.errors import MessageTooLarge
 from contracts.plant.cameras import Camera
 from edge.adapters.agent import now_us, steady_us
 from edge.adapters.camera_eye import CameraEye, Develop
+from edge.adapters.sight_files import SightFiles
 from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.camera_station import CameraStation, books
@@ -55,6 +56,7 @@ class CameraAgent:
         source_of: SourceOf,
         develop: Develop,
         backlog: Backlog,
+        files: SightFiles,
         *,
         clock: Callable[[], int] = now_us,
     ) -> None:
@@ -69,9 +71,8 @@ class CameraAgent:
         for asset, camera in cameras.items():
             station = CameraStation(asset, camera, places.get(asset), clock())
             wake = asyncio.Event()
-            eye = CameraEye(
-                camera, source_of(camera), station, develop, self._waker(wake), clock=clock
-            )
+            source, waker = source_of(camera), self._waker(wake)
+            eye = CameraEye(camera, source, station, develop, waker, files, clock=clock)
             self._lanes[asset] = (eye, wake)
 
     async def run(self) -> None:

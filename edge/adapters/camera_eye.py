@@ -11,10 +11,12 @@ from typing import Any
 from contracts.errors import SourceError
 from contracts.plant.cameras import Camera
 from edge.adapters.agent import now_us
+from edge.adapters.sight_files import SightFiles
 from edge.core.camera_health import Loss
 from edge.core.camera_station import CameraStation
 from edge.core.framing import Picture, enough
-from edge.core.scenes import Stillness
+from edge.core.scenes import Stillness, View
+from edge.core.sight import Sight
 from edge.ports import CameraSource, Shot, Unauthorised
 
 RETRY_S = (0.2, 2.0)
@@ -26,7 +28,8 @@ Develop = Callable[..., Picture | None]
 
 class CameraEye:
     """Runs `source` for ever into `station`, which must be used under `lock` alone. `develop`
-    makes the picture of an image (image, camera, frozen=); `on_picture` is called in a thread.
+    makes the picture of an image (image, camera, view); `on_picture` is called in a thread. What
+    is normal for the camera is kept in `files`.
 
     Both threads are daemons: whatever they hang in, they hold up nobody, nor the end of the
     process.
@@ -39,6 +42,7 @@ class CameraEye:
         station: CameraStation,
         develop: Develop,
         on_picture: Callable[[], None],
+        files: SightFiles,
         *,
         clock: Callable[[], int] = now_us,
     ) -> None:
@@ -53,6 +57,8 @@ class CameraEye:
         self._stopped = threading.Event()
         self._shot: Shot | None = None
         self._still = Stillness()
+        self._files = files
+        self._sight = Sight.recalled(camera, files.load(station.asset))
         self._enough = enough(camera.size, camera.region)
         self._draining: threading.Thread | None = None
         self._encoding: threading.Thread | None = None
@@ -117,8 +123,8 @@ class CameraEye:
         while (shot := self._next()) is not None:
             picture, reason, why = None, TOO_LARGE, "an image does not fit a message: dropped"
             try:
-                image = shot.image(self._enough)
-                picture = self._develop(image, self._camera, frozen=self._still.frozen)
+                seen = self._seen(shot)
+                picture = self._develop(shot.image(self._enough), self._camera, seen)
             except SourceError as error:
                 reason, why = SPOILT, str(error)
             with self.lock:
@@ -128,6 +134,15 @@ class CameraEye:
                     self.station.developed(picture, self._clock())
             if picture is not None:
                 self._on_picture()
+
+    def _seen(self, shot: Shot) -> View:
+        """Raises SourceError."""
+        now_us = self._clock()
+        if self._sight.wants(now_us):
+            self._sight.show(shot.luminance(), now_us)
+            if (memory := self._sight.memory(now_us)) is not None:
+                self._files.save(self.station.asset, memory)
+        return "frozen" if self._still.frozen else self._sight.view
 
     def _next(self) -> Shot | None:
         with self.lock:

@@ -65,8 +65,9 @@ class DecodedShot:
         frame = self._frame
         try:
             plane = frame.planes[0]
-            pixels = np.frombuffer(memoryview(plane), np.uint8)
-            lines: NDArray[np.uint8] = pixels.reshape(-1, plane.line_size)
+            deep = frame.format.components[0].bits > 8
+            pixels = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8)
+            lines: NDArray[Any] = pixels.reshape(-1, plane.line_size // pixels.itemsize)
         except _FAULTS as error:
             raise SourceError(f"a frame cannot be read: {_reason(error)}") from None
         return lines[: frame.height, : frame.width]

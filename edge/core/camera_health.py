@@ -10,11 +10,30 @@ from contracts.messages import CAMERA, SourceHealth
 from edge.core.scenes import View
 from edge.core.stamps import Stamp
 
-State = Literal["waiting", "ok", "silent", "lost", "unauthorised", "frozen", "dark"]
+State = Literal[
+    "waiting",
+    "ok",
+    "silent",
+    "lost",
+    "unauthorised",
+    "frozen",
+    "dark",
+    "over-exposed",
+    "blurred",
+    "moved",
+]
 Loss = Literal["lost", "unauthorised"]
 _SAY_AGAIN_US = 60_000_000
 _RATE_FRAMES = 32
 _PATIENCE = 0.9
+_WHY: dict[View, str] = {
+    "good": "frames come",
+    "frozen": "the image repeats itself",
+    "dark": "no light",
+    "over-exposed": "too much light",
+    "blurred": "its edges are wider than they were",
+    "moved": "it does not look where it did",
+}
 
 
 @dataclass(slots=True)
@@ -87,7 +106,7 @@ class CameraWatch:
 
     def rate_hz(self) -> float:
         """Frames a second over the last ones; 0 while none come."""
-        if self.state not in ("ok", "frozen", "dark") or len(self._times) < 2:
+        if self.state in ("waiting", "silent", "lost", "unauthorised") or len(self._times) < 2:
             return 0.0
         span_us = max(self._times) - min(self._times)
         return (len(self._times) - 1) * 1e6 / span_us if span_us else 0.0
@@ -112,6 +131,4 @@ class CameraWatch:
         silent_us = now_us - self._heard_us
         if silent_us > _PATIENCE * self.idle_us:
             return "silent", f"no frame for {silent_us / 1e6:.1f} s"
-        if self._view != "good":
-            return self._view, "the image repeats itself" if self._view == "frozen" else "no light"
-        return "ok", "frames come"
+        return "ok" if self._view == "good" else self._view, _WHY[self._view]

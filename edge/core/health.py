@@ -1,17 +1,27 @@
-"""How each signal does: waiting for its first reading, ok, silent, or out of range."""
+"""How each signal does: waiting for its first reading, ok, silent, or not to be believed."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from contracts.messages import SourceHealth
 from contracts.plant.model import Signal, SignalSet
+from contracts.readings import Quality
+from edge.core.judge import Judge, judge_of
 
-State = Literal["waiting", "ok", "silent", "out-of-range"]
+State = Literal["waiting", "ok", "silent", "out-of-range", "stuck", "jump", "clock"]
 _PATIENCE_PERIODS = 3
 _RATE_READINGS = 32
+GOOD, OUT_OF_RANGE, CLOCK = int(Quality.GOOD), int(Quality.OUT_OF_RANGE), int(Quality.CLOCK)
+_FAULTS: dict[int, tuple[State, str]] = {
+    OUT_OF_RANGE: ("out-of-range", "{value:g} is outside {range}"),
+    CLOCK: ("clock", "its clock is {off:.1f} s {side}"),
+    Quality.JUMP: ("jump", "{value:g} is further than it can go"),
+    Quality.STUCK: ("stuck", "it stands still at {value:g}"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Change:
 
 @dataclass(slots=True)
 class Watch:
-    """One signal. A value outside its range shows until the next look after it."""
+    """One signal. A value that cannot be believed shows until the next look after it."""
 
     asset: str
     signal: Signal
@@ -41,21 +51,39 @@ class Watch:
     value: float | None = None
     last_us: int | None = None
     _arrival_us: int | None = None
-    _strange: float | None = None
+    _strange: tuple[int, float, int] | None = None
     _fresh: bool = False
     _times: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_READINGS))
+    _judge: Judge | None = field(init=False)
+    _low: float = field(init=False)
+    _high: float = field(init=False)
 
-    def observe(self, time_us: int, value: float, arrival_us: int) -> None:
-        """Notes one reading."""
+    def __post_init__(self) -> None:
+        self._judge = judge_of(self.signal)
+        self._low, self._high = self.signal.range or (-inf, inf)
+
+    def observe(self, time_us: int, value: float, arrival_us: int, off_us: int = 0) -> int:
+        """Notes one reading; its quality. `off_us` is how far the clock is off that would have
+        said its time, where it is not believed."""
         self.readings += 1
         self._fresh = True
         self._times.append(time_us)
         self._arrival_us = arrival_us
         if self.last_us is None or time_us >= self.last_us:
             self.last_us, self.value = time_us, value
-        limits = self.signal.range
-        if limits is not None and not limits[0] <= value <= limits[1]:
-            self._strange = value
+        if self._judge is None and not off_us and self._low <= value <= self._high:
+            return GOOD
+        code = self._code(time_us, value, off_us)
+        if code != GOOD:
+            self._strange = code, value, off_us
+        return code
+
+    def _code(self, time_us: int, value: float, off_us: int) -> int:
+        if not self._low <= value <= self._high:
+            return OUT_OF_RANGE
+        if off_us:
+            return CLOCK
+        return GOOD if self._judge is None else self._judge.judge(time_us, value)
 
     def step(self, by_us: int) -> None:
         """The wall clock was set: what is remembered by it moves along."""
@@ -70,14 +98,17 @@ class Watch:
         """
         heard_us = max(self._arrival_us or self.begun_us, attentive_since_us)
         silent_us = now_us - heard_us
-        after, why = self._judge(silent_us)
+        after, why = self._decide(silent_us)
         before, self.state = self.state, after
         self._strange, self._fresh = None, False
         return None if after == before else Change(self.asset, self.signal.id, before, after, why)
 
-    def _judge(self, silent_us: int) -> tuple[State, str]:
+    def _decide(self, silent_us: int) -> tuple[State, str]:
         if self._strange is not None:
-            return "out-of-range", f"{self._strange:g} is outside {self.signal.range}"
+            code, value, off_us = self._strange
+            state, why = _FAULTS[code]
+            off, side = abs(off_us) / 1e6, "ahead" if off_us > 0 else "behind"
+            return state, why.format(value=value, range=self.signal.range, off=off, side=side)
         if self._fresh:
             return "ok", "readings come"
         if silent_us > self.patience_us:

@@ -11,12 +11,10 @@ import orjson
 
 from contracts.errors import MessageError
 from edge.core.pointer import PointerMiss, Tokens, resolve
-from edge.core.routes import Cell, Feed, Routes
+from edge.core.routes import LATEST_US, Cell, Feed, Routes
 
 MAX_BYTES = 1_000_000
 MAX_ITEMS = 10_000
-LATEST_US = 253_402_300_800_000_000
-"""The year 10000: no clock shows more."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -70,11 +68,13 @@ class UnknownTopic(PayloadError):
 
 
 class Sample(NamedTuple):
-    """Readings of one asset at one time: `cells` are (column, value in the kept unit)."""
+    """Readings of one asset at one time: `cells` are (column, value in the kept unit). `clock` is
+    the first column whose signal shares the clock that says so; None for the edge's own."""
 
     asset: str
     time_us: int
     cells: list[tuple[int, float]]
+    clock: int | None = None
 
 
 @dataclass(slots=True)
@@ -150,7 +150,8 @@ def _sample(feed: Feed, item: Any, arrival_us: int, parsed: Parsed) -> None:
         except PayloadError as error:
             parsed.fail(error)
     if cells:
-        parsed.samples.append(Sample(feed.asset, time_us, cells))
+        clock = None if feed.time is None else feed.cells[0].column
+        parsed.samples.append(Sample(feed.asset, time_us, cells, clock))
 
 
 def _value(cell: Cell, item: Any) -> float:

@@ -10,6 +10,9 @@ from contracts.plant.model import Plant, Signal, SignalSet
 from contracts.units import conversion
 from edge.core.pointer import Tokens, tokens_of
 
+LATEST_US = 253_402_300_800_000_000
+"""The year 10000: no clock shows more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -68,7 +71,9 @@ def routes(assets: dict[str, SignalSet]) -> Routes:
             topic = signal.topic.format(site=site, asset=asset)
             shared = (key, signal.items, signal.time, signal.time_format)
             feeds = found.setdefault(topic, {})
-            feed = feeds.setdefault(shared, (signal, key, group.ahead, []))
+            # With a `skew` the source's clock is judged, whatever it shows.
+            ahead_us = group.ahead if group.skew is None else LATEST_US
+            feed = feeds.setdefault(shared, (signal, key, ahead_us, []))
             feed[3].append(_cell(column, signal))
     return {topic: tuple(_feed(*feed) for feed in feeds.values()) for topic, feeds in found.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import nan
@@ -15,7 +16,7 @@ from edge.core.acks import Receipt
 from edge.core.payload import Sample
 
 GOOD, MISSING = int(Quality.GOOD), int(Quality.MISSING)
-HELD, OUT_OF_RANGE = int(Quality.HELD), int(Quality.OUT_OF_RANGE)
+HELD = int(Quality.HELD)
 MEMORY_ROWS = 512
 """How many rows below the watermark are remembered, to tell a value that comes twice."""
 
@@ -66,7 +67,6 @@ class RowAssembler:
         self._rule = group.rows
         self._lateness_us = group.lateness
         self._width = len(group.signals)
-        self._ranges = [signal.range for signal in group.signals]
         self._newest_us = newest_us
         self._watermark_us = watermark_us
         self._floor_us = NO_TIME
@@ -101,8 +101,15 @@ class RowAssembler:
         """Rows that are not ready."""
         return len(self._pending) + len(self._late)
 
-    def add(self, sample: Sample, arrival_us: int, receipt: Receipt | None = None) -> None:
-        """Takes readings in. `receipt` will wait for the row that has them."""
+    def add(
+        self,
+        sample: Sample,
+        codes: Sequence[int],
+        arrival_us: int,
+        receipt: Receipt | None = None,
+    ) -> None:
+        """Takes readings in, each with the code of its quality. `receipt` will wait for the row
+        that has them."""
         cells = sample.cells
         self.taken_in += len(cells)
         time_us = self._row_time(sample.time_us)
@@ -115,7 +122,7 @@ class RowAssembler:
                 self.dropped["too-late"] += len(cells)
                 return
             row = self._begin(time_us, arrival_us)
-        self._fill(row, cells, arrival_us, receipt)
+        self._fill(row, zip(cells, codes, strict=True), arrival_us, receipt)
         if row.readings == self._width and time_us not in self._done:
             self._finish(row)
         self._advance()
@@ -160,15 +167,15 @@ class RowAssembler:
     def _fill(
         self,
         row: Row,
-        cells: list[tuple[int, float]],
+        cells: Iterable[tuple[tuple[int, float], int]],
         arrival_us: int,
         receipt: Receipt | None,
     ) -> None:
         done = row.time_us in self._done
         waits = False
-        for column, value in cells:
+        for (column, value), code in cells:
             have = row.values[column]
-            came = row.quality[column] in (GOOD, OUT_OF_RANGE)
+            came = row.quality[column] not in (MISSING, HELD)
             if came and have == value:
                 # It may be the same message sent again: it waits as the first one does.
                 waits = True
@@ -179,20 +186,16 @@ class RowAssembler:
                 self.dropped["second-value"] += 1
             else:
                 waits = True
-                self._put(row, column, value)
+                self._put(row, column, value, code)
                 row.received_us = max(row.received_us, arrival_us)
         if waits:
             row.wait(receipt)
 
-    def _put(self, row: Row, column: int, value: float) -> None:
+    def _put(self, row: Row, column: int, value: float, code: int) -> None:
         row.values[column] = value
+        row.quality[column] = code
         row.readings += 1
-        limits = self._ranges[column]
-        if limits is not None and not limits[0] <= value <= limits[1]:
-            row.quality[column] = OUT_OF_RANGE
-            return
-        row.quality[column] = GOOD
-        if self._last:
+        if self._last and code == GOOD:
             horizon = self._rule.hold + self._lateness_us
             self._last[column].put(row.time_us, value, self._newest_us - horizon)
 

@@ -1,6 +1,7 @@
-"""Whether a camera's image still lives: a frozen one repeats itself, a dark one shows nothing.
+"""Whether a camera's image still lives: a frozen one repeats itself, a dark or an over-exposed one
+shows nothing.
 
-Both are judged by blocks of pixels, since many cameras write a running clock into an image that is
+All are judged by blocks of pixels, since many cameras write a running clock into an image that is
 frozen or black.
 """
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.headers import NO_TIME
 
-View = Literal["good", "frozen", "dark"]
+View = Literal["good", "frozen", "dark", "over-exposed", "blurred", "moved"]
 BLOCKS = 16
 BLOCK_PIXELS = 16
 FROZEN_US = 5_000_000
@@ -27,6 +28,9 @@ _EDGE = BLOCKS // 8
 DARK_8, DARK_16 = 24, 32
 DARK_SPREAD = 8.0
 DARK_SHARE = 0.88
+GLARE_8, GLARE_16 = 250, 65_000
+GLARE_SPREAD = 4.0
+GLARE_SHARE = 0.7
 
 
 class Stillness:
@@ -80,6 +84,17 @@ def is_dark(image: NDArray[Any]) -> bool:
     limit = DARK_8 if image.dtype.itemsize == 1 else DARK_16
     black = (blocks.mean(axis=2) < limit) & (blocks.std(axis=2) < DARK_SPREAD)
     return bool(black.mean() >= DARK_SHARE)
+
+
+def is_over_exposed(image: NDArray[Any]) -> bool:
+    """Whether most blocks of an image, uint8 or uint16, are white and without structure. The sky
+    is, or a wall in the sun: while less than GLARE_SHARE is, the rest may still be seen."""
+    blocks = _blocks(image)
+    if blocks is None:
+        return False
+    limit, scale = (GLARE_8, 1) if image.dtype.itemsize == 1 else (GLARE_16, 256)
+    white = (blocks.mean(axis=2) >= limit) & (blocks.std(axis=2) < GLARE_SPREAD * scale)
+    return bool(white.mean() >= GLARE_SHARE)
 
 
 def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:

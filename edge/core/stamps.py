@@ -1,4 +1,5 @@
-"""When a frame was taken: by the camera's clock where it can be believed, else by its arrival."""
+"""When a frame was taken, or a value read: by the source's clock where it can be believed, else by
+its arrival."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ AHEAD_US = 60_000_000
 BEHIND_US = 5_000_000
 """A camera's time outside these bounds around the edge's clock is not used. A frame that is merely
 late is no further behind: a connection that stalls for so long counts as lost."""
+
+
+PATIENCE_US = 60_000_000
+_CATCHES_UP = 4
 
 
 class Stamp(NamedTuple):
@@ -44,6 +49,42 @@ class CameraClock:
         if believed:
             return Stamp(source_us, clock, arrival_us)
         return Stamp(arrival_us, "arrival", arrival_us)
+
+
+@dataclass(slots=True)
+class SourceClock:
+    """Whether a sensor's own time is believed. `off_us` is how far its clock is ahead (negative:
+    behind) while it is not, and 0 while it is.
+
+    A time more than `skew_us` ahead of its arrival can only be the clock's fault. One that is
+    behind may just have been long on its way, as after an outage; then others come after it that
+    are less and less behind, or are not at all. A clock that is slow stays behind: when for
+    PATIENCE_US nothing came within `skew_us` and what came did not catch up, it is the clock.
+    It is believed again once a time comes within half of `skew_us`.
+    """
+
+    skew_us: int
+    off_us: int = 0
+    _behind: tuple[int, int] | None = None
+
+    def believes(self, time_us: int, arrival_us: int) -> bool:
+        """Whether `time_us` may be used for what came at `arrival_us`."""
+        off_us = time_us - arrival_us
+        part = 2 if self.off_us else 1
+        if -self.skew_us // part <= off_us <= self.skew_us // part:
+            self.off_us, self._behind = 0, None
+            return True
+        if self.off_us or off_us > 0 or self._stays_behind(off_us, arrival_us):
+            self.off_us = off_us
+            return False
+        return True
+
+    def _stays_behind(self, off_us: int, arrival_us: int) -> bool:
+        since_us, first_us = self._behind or (arrival_us, off_us)
+        if off_us - first_us > self.skew_us // _CATCHES_UP:
+            since_us, first_us = arrival_us, off_us
+        self._behind = since_us, first_us
+        return arrival_us - since_us >= PATIENCE_US
 
 
 class Pace:

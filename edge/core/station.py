@@ -9,6 +9,7 @@ from edge.core.batches import MIN_GAP_US, Outbox, Parcel, Place
 from edge.core.health import Change, watches
 from edge.core.payload import Sample
 from edge.core.rows import RowAssembler
+from edge.core.stamps import SourceClock
 
 
 class Station:
@@ -17,6 +18,7 @@ class Station:
     def __init__(self, asset: str, group: SignalSet, place: Place | None, now_us: int) -> None:
         self.asset = asset
         self._group = group
+        self._clocks: dict[int, SourceClock] = {}
         self._stand(place)
         self.watches = watches(asset, group, now_us)
         self.readings_out = 0
@@ -46,13 +48,27 @@ class Station:
     def receive(self, sample: Sample, arrival_us: int, receipt: Receipt) -> None:
         """Takes readings in."""
         self._heard_us = arrival_us
-        newest_us = self.assembler.newest_us
-        self.assembler.add(sample, arrival_us, receipt)
+        newest_us, off_us = self.assembler.newest_us, 0
+        if self._group.skew is not None and sample.clock is not None:
+            sample, off_us = self._stamped(sample, sample.clock, self._group.skew, arrival_us)
+        codes = [
+            self.watches[column].observe(sample.time_us, value, arrival_us, off_us)
+            for column, value in sample.cells
+        ]
+        self.assembler.add(sample, codes, arrival_us, receipt)
         if self.assembler.newest_us > newest_us:
             self._arrival_us = arrival_us
-        for column, value in sample.cells:
-            self.watches[column].observe(sample.time_us, value, arrival_us)
         self._collect()
+
+    def _stamped(
+        self, sample: Sample, column: int, skew_us: int, arrival_us: int
+    ) -> tuple[Sample, int]:
+        """The sample, stamped by arrival where its clock is not believed; and how far that is
+        off."""
+        clock = self._clocks.setdefault(column, SourceClock(skew_us))
+        if clock.believes(sample.time_us, arrival_us):
+            return sample, 0
+        return sample._replace(time_us=arrival_us), clock.off_us
 
     def due_us(self, gap_us: int = MIN_GAP_US) -> int | None:
         """When the next batch should leave; None when there is none, or one is under way."""

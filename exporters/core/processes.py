@@ -25,11 +25,17 @@ _STATES = (
     "ok",
     "silent",
     "out-of-range",
+    "stuck",
+    "jump",
+    "clock",
     "waiting",
     "lost",
     "unauthorised",
     "frozen",
     "dark",
+    "over-exposed",
+    "blurred",
+    "moved",
     "unknown",
 )
 _SOURCE: Labels = ("asset", "signal")

@@ -19,6 +19,9 @@ _QUALITY = {
     "missing": Quality.MISSING,
     "frozen": Quality.FROZEN,
     "dark": Quality.DARK,
+    "over-exposed": Quality.OVER_EXPOSED,
+    "blurred": Quality.BLURRED,
+    "moved": Quality.MOVED,
 }
 
 

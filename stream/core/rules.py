@@ -172,12 +172,18 @@ _FAULTS = {
     Quality.FROZEN: "frozen",
     Quality.DARK: "dark",
     Quality.NOT_OBSERVABLE: "not-observable",
+    Quality.STUCK: "stuck",
+    Quality.JUMP: "jump",
+    Quality.CLOCK: "clock",
+    Quality.OVER_EXPOSED: "over-exposed",
+    Quality.BLURRED: "blurred",
+    Quality.MOVED: "moved",
 }
 
 
 class InstrumentRule(OfSection[Instrument]):
-    """The share of rows in which a signal is missing, impossible or not to be seen, by its quality
-    codes; the worst signal and its commonest fault count."""
+    """The share of rows in which a signal is missing, not to be believed or not to be seen, by its
+    quality codes; the worst signal and its commonest fault count."""
 
     def detect(self, block: WindowBlock) -> Results:
         wanted = self.section.signals or block.signals

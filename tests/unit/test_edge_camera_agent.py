@@ -15,20 +15,21 @@ from contracts.errors import BrokerError, MessageTooLarge, SourceError
 from contracts.messages import Account, SourceHealth
 from contracts.plant.cameras import Camera
 from edge.adapters.camera_agent import CameraAgent
+from edge.adapters.sight_files import SightFiles
 from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.frame_chain import FrameParcel
 from edge.core.framing import Picture
+from edge.core.scenes import View
 from edge.ports import CameraSource, Unauthorised
 from tests.conformance.memory_camera import MemoryCamera, MemoryShot, MemorySource
 
 
-def develop(image: Any, camera: Camera, *, frozen: bool) -> Picture | None:
+def develop(image: Any, camera: Camera, seen: View) -> Picture | None:
     """No encoder: the pixels as they are. One that is too large is one of a row."""
     if len(image) == 1:
         return None
-    view = "frozen" if frozen else "good"
-    return Picture(image.tobytes(), image.shape[1], image.shape[0], "jpeg", view)  # type: ignore[arg-type]
+    return Picture(image.tobytes(), image.shape[1], image.shape[0], "jpeg", seen)
 
 
 class MemoryLog:
@@ -70,7 +71,8 @@ class Rig:
             return kinds[name](self.worlds[name])
 
         cameras = {f"s/{name}": camera for name, camera in made.items()}
-        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop, Backlog(0))
+        files = SightFiles(None)
+        self.agent = CameraAgent(cameras, {}, self.log, source_of, develop, Backlog(0), files)
 
     @property
     def account(self) -> Account:

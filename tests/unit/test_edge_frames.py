@@ -202,7 +202,7 @@ def test_states() -> None:
     one.look(T0 + 7 * S)
     assert one.health().state == "silent"
     assert one.health().rate_hz == 0.0
-    views: tuple[View, ...] = ("frozen", "dark")
+    views: tuple[View, ...] = ("frozen", "over-exposed", "blurred", "moved", "dark")
     for second, view in enumerate(views, 8):
         frame(one, T0 + second * S, Picture(b"", 1, 1, "jpeg", view))
         one.look(T0 + second * S)

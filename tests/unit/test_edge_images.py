@@ -81,7 +81,7 @@ def test_broken_bytes_never_do_more_than_fail(seed: bytes, at: int, junk: bytes)
 
 def test_jpeg_is_made_smaller_until_it_fits() -> None:
     noise = np.random.default_rng(3).integers(0, 256, (1500, 2000, 3)).astype(np.uint8)
-    picture = develop(noise, camera(quality=100), frozen=False)
+    picture = develop(noise, camera(quality=100))
     assert picture is not None and picture.reduced
     assert len(picture.value) <= MAX_FRAME_BYTES
     shape = decode(picture.value).shape
@@ -89,26 +89,26 @@ def test_jpeg_is_made_smaller_until_it_fits() -> None:
 
 
 def test_png_keeps_sixteen_bits_or_is_dropped() -> None:
-    picture = develop(DEEP, camera(encoding="png"), frozen=True)
+    picture = develop(DEEP, camera(encoding="png"), "frozen")
     assert picture is not None
     assert (picture.encoding, picture.view, picture.reduced) == ("png", "frozen", False)
     np.testing.assert_array_equal(decode(picture.value), DEEP)
     large = np.random.default_rng(4).integers(0, 65_536, (800, 800)).astype(np.uint16)
-    assert develop(large, camera(encoding="png"), frozen=False) is None
+    assert develop(large, camera(encoding="png")) is None
 
 
 def test_region_and_size_come_before_encoding() -> None:
     image = np.zeros((100, 200, 3), np.uint8)
     image[50:, 100:] = 255
     settings = camera(encoding="png", region=[0.5, 0.5, 1.0, 1.0], size=[50, 30])
-    picture = develop(image, settings, frozen=False)
+    picture = develop(image, settings)
     assert picture is not None
     kept = decode(picture.value)
     assert kept.shape == (30, 50, 3) and kept.min() == 255
 
 
 def test_thermal_images_are_grey() -> None:
-    picture = develop(NOISE, camera(kind="thermal", encoding="png"), frozen=False)
+    picture = develop(NOISE, camera(kind="thermal", encoding="png"))
     assert picture is not None
     assert decode(picture.value).shape == (48, 64)
 
@@ -116,15 +116,15 @@ def test_thermal_images_are_grey() -> None:
 def test_a_dark_region_is_dark() -> None:
     image = np.zeros((100, 200), np.uint8)
     image[:, 100:] = 200
-    left = develop(image, camera(region=[0.0, 0.0, 0.5, 1.0]), frozen=True)
-    whole = develop(image, camera(), frozen=False)
+    left = develop(image, camera(region=[0.0, 0.0, 0.5, 1.0]), "frozen")
+    whole = develop(image, camera())
     assert left is not None and whole is not None
     assert (left.view, whole.view) == ("dark", "good")
 
 
 def test_sixteen_bits_in_a_jpeg_are_the_upper_eight() -> None:
     flat = np.full((32, 32), 0x8000, np.uint16)
-    picture = develop(flat, camera(quality=100), frozen=False)
+    picture = develop(flat, camera(quality=100))
     assert picture is not None
     assert abs(int(decode(picture.value)[0, 0]) - 0x80) <= 1
 

@@ -62,7 +62,7 @@ def test_pointers_that_lead_nowhere(pointer: str) -> None:
 def test_times(spelled: object, format: str) -> None:
     table = fed_by({"time": "/t", "time_format": format})
     found, reason = readings(table, {"t": spelled, "value": 1})
-    assert (found, reason) == ([Sample(A, 1_600_000_000_123_456, [(0, 1.0)])], None)
+    assert (found, reason) == ([Sample(A, 1_600_000_000_123_456, [(0, 1.0)], 0)], None)
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ def test_one_bad_signal_or_item_does_not_take_the_others_along() -> None:
     ]
     found, reason = readings(table, {"rows": rows})
     assert found == [
-        Sample(A, 1, [(0, 1.0), (1, 2.0)]),
-        Sample(A, 2, [(1, 3.0)]),
-        Sample(A, 4, [(0, 5.0), (1, 6.0)]),
+        Sample(A, 1, [(0, 1.0), (1, 2.0)], 0),
+        Sample(A, 2, [(1, 3.0)], 0),
+        Sample(A, 4, [(0, 5.0), (1, 6.0)], 0),
     ]
     assert reason == "type"
 

@@ -27,7 +27,8 @@ def group(width: int = 2, lateness: int = 0, **rows: object) -> SignalSet:
 
 
 def one(assembler: RowAssembler, time_us: int, column: int, value: float, now: int = 0) -> None:
-    assembler.add(Sample(A, time_us, [(column, value)]), now)
+    code = Quality.OUT_OF_RANGE if abs(value) > 100 else Quality.GOOD
+    assembler.add(Sample(A, time_us, [(column, value)]), [code], now)
 
 
 def times(rows: list[Row]) -> list[int]:
@@ -71,7 +72,7 @@ def test_a_missing_value_is_held_within_its_time_and_from_good_ones_only() -> No
     assert rows[31].quality[1] == Quality.MISSING
 
 
-def test_out_of_range_is_marked_and_kept() -> None:
+def test_what_cannot_be_believed_is_marked_and_kept() -> None:
     assembler = RowAssembler(group(width=1))
     one(assembler, 1, 0, 101.0)
     (row,) = assembler.take_ready()
@@ -134,7 +135,7 @@ def test_a_copy_of_an_unwritten_reading_waits_for_the_row_as_the_first_one_does(
     assembler = RowAssembler(group(width=1))
     first, again = (acks.take_in(1, mid, 1, 0) for mid in (1, 2))
     for receipt in (first, again):
-        assembler.add(Sample(A, 1, [(0, 1.0)]), 0, receipt)
+        assembler.add(Sample(A, 1, [(0, 1.0)]), [Quality.GOOD], 0, receipt)
         receipt.release()
     (row,) = assembler.take_ready()
     assert acks.next_ready() is None

@@ -134,7 +134,14 @@ async def test_what_is_above_the_threshold_is_shown() -> None:
 
 @pytest.mark.parametrize(
     ("quality", "code"),
-    [("missing", Quality.MISSING), ("frozen", Quality.FROZEN), ("dark", Quality.DARK)],
+    [
+        ("missing", Quality.MISSING),
+        ("frozen", Quality.FROZEN),
+        ("dark", Quality.DARK),
+        ("over-exposed", Quality.OVER_EXPOSED),
+        ("blurred", Quality.BLURRED),
+        ("moved", Quality.MOVED),
+    ],
 )
 async def test_what_is_not_worth_a_look_says_so(quality: str, code: Quality) -> None:
     here, kept = agent(model := Bright())

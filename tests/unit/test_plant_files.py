@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -54,6 +55,8 @@ BEYOND_THE_SCHEMA = {
     "password-without-username",
     "range-upside-down",
     "signal-id-twice",
+    "skew-of-zero",
+    "stuck-rest-upside-down",
     "signal-set-unknown",
     "site-id-twice",
     "tab-for-indent",
@@ -75,6 +78,15 @@ def named(path: Path) -> str:
 
 def expected(text: str) -> list[str]:
     return [line.removeprefix("#! ") for line in text.splitlines() if line.startswith("#! ")]
+
+
+def test_the_plant_file_of_the_page_on_instruments_is_right() -> None:
+    page = (HERE.parents[2] / "docs" / "instruments.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.S | re.M)
+    plant = read_plant(text)
+    (signal,) = plant.signal_sets["boiler"].signals
+    assert signal.stuck is not None and signal.jump is not None
+    assert plant.cameras()["works/gate"].watch == ("moved", "blurred")
 
 
 @pytest.mark.parametrize("path", BAD, ids=named)

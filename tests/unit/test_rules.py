@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from contracts.plant.detectors import Detector as Section
 from contracts.readings import Quality
+from contracts.texts import REASONS
 from stream.core.detectors import Results
 from stream.core.rules import near, rule
 from stream.core.windows import WindowBlock
@@ -149,9 +150,23 @@ def test_instrument_faults_name_their_signals() -> None:
     assert (beyond.abnormal.tolist(), beyond.reason) == ([True], ("out-of-range",))
 
 
-def test_a_value_out_of_range_is_no_measurement() -> None:
+BELIEVED = {Quality.GOOD, Quality.HELD}
+
+
+@pytest.mark.parametrize("code", sorted(set(Quality) - BELIEVED))
+def test_every_fault_is_an_instrument_alarm_and_has_its_words(code: Quality) -> None:
     codes = np.zeros((1, 4, 2))
-    codes[0, :, 0] = Quality.OUT_OF_RANGE
+    codes[0, :3, 0] = code
+    found = detect(block([[[900.0, 1.0]] * 4], codes), kind="instrument")
+    name = code.name.lower().replace("_", "-")
+    assert (found.abnormal.tolist(), found.reason) == ([True], (name,))
+    assert name in REASONS
+
+
+@pytest.mark.parametrize("code", sorted(set(Quality) - BELIEVED))
+def test_a_value_that_cannot_be_believed_is_no_measurement(code: Quality) -> None:
+    codes = np.zeros((1, 4, 2))
+    codes[0, :, 0] = code
     found = detect(block([[[900.0, 1.0]] * 4], codes), kind="limit", signal="p", high=5)
     assert np.isnan(found.score).all()
     assert found.reason == ("too-few-rows",)

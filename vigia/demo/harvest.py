@@ -58,8 +58,8 @@ async def count_topics(
             if batch.asset in seen:
                 seen_rows += len(batch.times_us)
                 continue
-            measured = (batch.quality == Quality.GOOD) | (batch.quality == Quality.OUT_OF_RANGE)
-            readings += int(measured.sum())
+            came = (batch.quality != Quality.MISSING) & (batch.quality != Quality.HELD)
+            readings += int(came.sum())
     frames, images = await _count_frames(bootstrap, prefix)
     return OnTopics(rows, readings, seen_rows, frames, images, detections)
 
