@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from contracts.errors import DecodeError
 from contracts.headers import MOST, NO_TIME, Headers, cloud_event
-from contracts.messages import Message, Whole, first_mistake
+from contracts.message import Message, Whole, first_mistake
 from contracts.readings import Position
 
 MAX_FRAME_BYTES = 900_000

@@ -11,35 +11,17 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import ConfigDict, FailFast, Field, ValidationError, model_validator
 
 from contracts.errors import DecodeError
-from contracts.headers import MOST, Headers, cloud_event
+from contracts.headers import Headers, cloud_event
 from contracts.identity import detection_id
+from contracts.message import Many, Message, Named, Whole, first_mistake
 
 MAX_JSON_BYTES = 1_100_000
 """Kafka takes 1 MB a message. What is decoded takes up to thirty times that."""
 
-Whole = Annotated[int, Field(ge=-MOST, le=MOST)]
-"""A number that arithmetic on times and counts can take: JSON itself bounds none."""
-
-T = TypeVar("T")
-M = TypeVar("M", bound="Message")
-# Each mistake takes 400 bytes to note, and one is enough.
-Many = Annotated[tuple[T, ...], FailFast()]
-Named = Annotated[dict[str, T], FailFast()]
-
-
-class Message(BaseModel):
-    """A JSON value on a topic."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    @classmethod
-    def from_json(cls, value: bytes) -> Self:
-        """The message in `value`, also one of an older version. Raises ValidationError, and
-        ValueError for what is no JSON."""
-        return cls.model_validate(orjson.loads(value))
+M = TypeVar("M", bound=Message)
 
 
 class AlarmClass(StrEnum):
@@ -389,15 +371,6 @@ def decode_json(kind: type[M], value: bytes | None) -> M:
         return kind.from_json(value)
     except ValueError as error:
         raise DecodeError(f"{KINDS.get(kind, kind.__name__)}: {first_mistake(error)}") from None
-
-
-def first_mistake(error: ValueError) -> str:
-    """The first field that is wrong, and what is wrong with it."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "message"
-    return f"{where}: {first['msg']}"
 
 
 def headers_for(message: Message, *, source: str, id: str, subject: str) -> Headers:

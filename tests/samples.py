@@ -9,6 +9,7 @@ from contracts.deadletters import dead_letter
 from contracts.errors import FieldError
 from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.identity import activation_id, alarm_key, alert_id, detection_id
+from contracts.message import Message
 from contracts.messages import (
     Account,
     AlarmClass,
@@ -18,7 +19,6 @@ from contracts.messages import (
     Detection,
     DetectionBatch,
     Histogram,
-    Message,
     Model,
     Phase,
     Severity,

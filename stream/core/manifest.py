@@ -26,7 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, V
 
 from contracts.durations import MAX_US
 from contracts.errors import ModelError
-from contracts.messages import Many, Model, Named, first_mistake
+from contracts.message import Many, Named, first_mistake
+from contracts.messages import Model
 from stream.core.features import Feature, FeatureKind, FeatureSet, Floats, PulseGuard
 
 SCORE_TOLERANCE = 1e-4

@@ -13,12 +13,12 @@ import pytest
 from contracts.errors import DecodeError
 from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.headers import NO_TIME, header_map
+from contracts.message import Message
 from contracts.messages import (
     AlarmState,
     Alert,
     Command,
     DetectionBatch,
-    Message,
     Status,
     decode_json,
 )

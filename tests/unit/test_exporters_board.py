@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.message import Message
 from contracts.messages import (
     Account,
     AlarmState,
     DetectionBatch,
     Histogram,
-    Message,
     Phase,
     SpoolState,
     Status,

@@ -9,12 +9,12 @@ from typing import Any
 from contracts.errors import MessageError
 from contracts.frames import EvidenceHeaders, FrameHeaders
 from contracts.headers import header_map
+from contracts.message import Message
 from contracts.messages import (
     AlarmState,
     Alert,
     Command,
     DetectionBatch,
-    Message,
     Status,
     decode_json,
 )

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from contracts.deadletters import KIND as LETTER_KIND
 from contracts.errors import MessageError
 from contracts.frames import EvidenceHeaders, FrameHeaders
+from contracts.message import Message
 from contracts.messages import (
     AlarmState,
     Alert,
     Command,
     Detection,
     DetectionBatch,
-    Message,
     Status,
 )
 from contracts.readings import Column, ReadingBatch
