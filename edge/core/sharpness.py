@@ -29,6 +29,8 @@ _LEAST_EDGES = 24
 _LEAST_SLOPE = 1.0
 _NOISES = 4.0
 _LEAST_BLOCKS = 8
+_LEARN_BLOCKS = 16
+"""More than something large that is parked before the camera while it learns."""
 _LEAST_SHARE = 0.5
 _SPREADS = 2.0
 _REMAINS = 0.7
@@ -139,7 +141,7 @@ class Sharpness:
         strength = np.maximum(np.median([one for _, one, _ in self._looks], axis=0), 1.0)
         light = np.median([one for _, _, one in self._looks], axis=0)
         self._looks.clear()
-        if np.isfinite(squared).sum() >= _LEAST_BLOCKS:
+        if np.isfinite(squared).sum() >= _LEARN_BLOCKS:
             self.normal = Normal(squared, spread, strength, light)
 
 

@@ -26,6 +26,9 @@ LEARN_LOOKS = 60
 MARK = 16
 """The side of a mark in pixels."""
 LEAST_MARKS = 12
+LEAST_SPREAD = 0.25
+"""Of the picture's area: the square in which four fifths of the marks lie, by rows and by columns.
+What is parked before the camera while it learns has marks too, and goes."""
 OFF = 1.0
 """A mark that stands so many pixels beside its place is not where it was."""
 HERE_SHARE, SHIFTED_SHARE, ELSEWHERE_SHARE = 0.4, 0.5, 0.15
@@ -163,7 +166,11 @@ def view_of(picture: NDArray[Any], marks: NDArray[Any]) -> View | None:
 def _view(looks: list[Grey]) -> View | None:
     picture = np.median(looks, axis=0).astype(np.float32)
     marks = _marks(picture, looks)
-    return View(picture, marks) if len(marks) >= LEAST_MARKS else None
+    if len(marks) < LEAST_MARKS:
+        return None
+    low, high = np.quantile(marks, (0.1, 0.9), axis=0)
+    spread = np.prod((high - low + MARK) / np.array(picture.shape))
+    return View(picture, marks) if spread >= LEAST_SPREAD else None
 
 
 def _place(view: View, crept: Floats, flat: Grey, change: Grey) -> Place | None:
