@@ -99,9 +99,9 @@ class Camera(Section):
         description="frames that wait because models are slow: look at all, or at the newest",
     )
     watch: tuple[Literal["moved", "blurred"], ...] = Field(
-        default=("moved", "blurred"),
-        description="what is told by comparison with the camera's own normal view; "
-        "[] where all that is seen changes, as on a belt",
+        default=(),
+        description="what is told by comparison with the camera's own normal view: for views that "
+        "have edges and marks all over, by day",
     )
     tank: Tank = Tank()
 

@@ -49,11 +49,14 @@ GROSS = {"4 px", "10 px", "shift 2 %", "shift 5 %", "turn 5 deg", "elsewhere", "
 GROSS |= {"no light"}
 
 
+WATCHED = Camera(rtsp="rtsp://camera/", watch=("moved", "blurred"))
+
+
 @dataclass(slots=True)
 class Watched:
     """One camera as the edge sees it, a frame a second."""
 
-    sight: Sight = field(default_factory=lambda: Sight(Camera(rtsp="rtsp://camera/")))
+    sight: Sight = field(default_factory=lambda: Sight(WATCHED))
 
     def look(self, image: Image, second: int) -> View:
         """As edge.adapters.images.develop decides."""

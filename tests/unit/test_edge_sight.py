@@ -18,7 +18,7 @@ from tests.grade.photos import shipped
 from tests.simulation.scenery import Fault, Scenery
 
 S = 1_000_000
-CAMERA = Camera(rtsp="rtsp://camera/")
+CAMERA = Camera(rtsp="rtsp://camera/", watch=("moved", "blurred"))
 
 
 @pytest.fixture(scope="module")
