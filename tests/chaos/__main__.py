@@ -72,7 +72,7 @@ async def chaos(settings: Settings, bootstrap: str, folder: Path) -> dict[str, A
     """Both runs and what came of them."""
     began = time.monotonic()
     assets = [f"chaos/a{number:03d}" for number in range(settings.assets)]
-    tanks = [f"chaos/t{number:02d}" for number in range(10 if settings.frames else 0)]
+    tanks = [f"tanks/t{number:02d}" for number in range(10 if settings.frames else 0)]
     rows = batches(settings.seed, assets, settings.rows)
     frames = Tanks(settings.seed, tanks).frames(settings.frames)
     log = mixed(settings.seed, rows, frames)

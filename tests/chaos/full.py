@@ -88,7 +88,7 @@ async def _run(
     if program is None:
         raise SystemExit("chaos: no Mosquitto; as root `make test` installs it")
     assets = [f"chaos/a{number:03d}" for number in range(settings.assets)]
-    tanks = [f"chaos/t{number:02d}" for number in range(10 if settings.frames else 0)]
+    tanks = [f"tanks/t{number:02d}" for number in range(10 if settings.frames else 0)]
     prefix = f"{kind}{settings.seed}x{os.getpid()}"
     plant = write_plant(folder, assets, prefix, PARTITIONS, tanks)
     line = Line(kafka.bootstrap, prefix, PARTITIONS, plant, [])

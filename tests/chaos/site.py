@@ -104,7 +104,7 @@ class Site:
         argv += ["--spool", str(self.line.plant.with_suffix(".spool"))]
         log = self.line.plant.with_suffix(".edge.log")
         with log.open("ab") as output:
-            self.edge = spawn([*argv, "--instance", "chaos"], output=output)
+            self.edge = spawn([*argv, "--instance", "chaos", "--site", "chaos"], output=output)
 
     def kill_edge(self) -> None:
         assert self.edge is not None

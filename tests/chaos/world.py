@@ -72,13 +72,13 @@ SIGNAL = (
 )
 SEEN = """  - id: overfill
     kind: limit
-    assets: ["chaos/t*"]
+    assets: ["tanks/t*"]
     window: {width: 3s, hop: 500ms, lateness: 300ms}
     signal: level
     high: 75
   - id: eyes
     kind: instrument
-    assets: ["chaos/t*"]
+    assets: ["tanks/t*"]
     window: {width: 3s, hop: 500ms, lateness: 300ms}
 """
 SEEN_ALARMS = """  - {id: overfilled, detector: overfill, severity: critical, off_delay: 1s}
@@ -99,6 +99,9 @@ def write_plant(
         manifest["assets"] |= {asset: {**like, "centre": [0.016, -1.30, -1.28]} for asset in assets}
         (model / "manifest.json").write_text(json.dumps(manifest))
     names = "\n".join(f"      - {{id: {a.split('/')[1]}, signals: line}}" for a in assets)
+    if tanks:
+        # A site of its own: the edge of the sensors must not take these cameras for its own.
+        names += "\n  - id: tanks\n    assets:"
     names += "".join(
         f"\n      - {{id: {t.split('/')[1]}, camera: {{kind: thermal, folder: none}}}}"
         for t in tanks
