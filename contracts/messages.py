@@ -140,7 +140,7 @@ class DetectionBatch(Message):
         return len(self.start_us)
 
     @property
-    def items(self) -> Many[Detection]:
+    def items(self) -> tuple[Detection, ...]:
         """The detections one by one."""
         return tuple(map(self.item, range(len(self))))
 
@@ -282,6 +282,22 @@ class Account(Message):
         return self.taken_in - self.gone_out - self.held - sum(self.dropped.values())
 
 
+SourceState = Literal[
+    "waiting",
+    "ok",
+    "silent",
+    "out-of-range",
+    "stuck",
+    "jump",
+    "clock",
+    "lost",
+    "unauthorised",
+    "frozen",
+    "dark",
+    "over-exposed",
+    "blurred",
+    "moved",
+]
 CAMERA = "camera"
 """The `signal` of a SourceHealth that is of a camera."""
 
@@ -291,22 +307,7 @@ class SourceHealth(Message):
 
     asset: str
     signal: str
-    state: Literal[
-        "waiting",
-        "ok",
-        "silent",
-        "out-of-range",
-        "stuck",
-        "jump",
-        "clock",
-        "lost",
-        "unauthorised",
-        "frozen",
-        "dark",
-        "over-exposed",
-        "blurred",
-        "moved",
-    ]
+    state: SourceState
     clock: Literal["source", "arrival"]
     rate_hz: float
     readings: int

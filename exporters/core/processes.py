@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from contracts.errors import FieldError
-from contracts.messages import Account, Histogram, SourceHealth, Status, decode_json
+from contracts.messages import (
+    Account,
+    Histogram,
+    SourceHealth,
+    SourceState,
+    Status,
+    decode_json,
+)
 from contracts.record import Record
 from contracts.topics import STATUS
 from exporters.core.bounds import Names, Words, is_word
@@ -21,23 +29,7 @@ FORGET_US = 3_600_000_000
 _MOST_PROCESSES = 500
 _MOST_BOUNDS = 50
 _RECENT = 2_000
-_STATES = (
-    "ok",
-    "silent",
-    "out-of-range",
-    "stuck",
-    "jump",
-    "clock",
-    "waiting",
-    "lost",
-    "unauthorised",
-    "frozen",
-    "dark",
-    "over-exposed",
-    "blurred",
-    "moved",
-    "unknown",
-)
+_STATES = (*get_args(SourceState), "unknown")
 _SOURCE: Labels = ("asset", "signal")
 _STAGE: Labels = ("process", "stage", "unit")
 

@@ -28,6 +28,7 @@ DETECTORS = ("balance", "model", "pressure")
 PLANT = """
 vigia: 1
 kafka: {{prefix: {prefix}, partitions: {partitions}}}
+spool: {{backfill_after: 1h}}
 sites:
   - id: chaos
     assets:
