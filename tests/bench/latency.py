@@ -36,6 +36,7 @@ async def alarm_latencies(bootstrap: str, folder: Path) -> list[float]:
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(plant), "--kafka", bootstrap]
         argv += ["--mqtt", f"{broker.host}:{broker.port}", "--instance", "bench"]
         argv += ["--spool", str(folder / "spool")]
+        argv += ["--spool", str(folder / "spool")]
         with (folder / "edge.log").open("wb") as output:
             edge = spawn(argv, output=output)
         line.start("a")
