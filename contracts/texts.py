@@ -241,26 +241,33 @@ _UNKNOWN: dict[Language, Wordings] = {
 _FIELD = re.compile(r"\{([a-z_]+)(%?)\}")
 
 
+_BACKFILL: dict[Language, str] = {
+    "en": "known only afterwards, nobody was told",
+    "es": "sabido solo después, no se avisó a nadie",
+}
+
+
 def describe(
     what: Alert | AlarmState, lang: Language = "en", names: Mapping[str, str] | None = None
 ) -> str:
     """One line for an operator, as `Line 3: inlet exceeds outlet by 4.2 % (limit 2.0 %)`.
 
     `names` gives assets' display names. Of an alert other than raised, and of an alarm that is
-    not raised now, it says that too.
+    not raised now, it says that too; and of what only a backfill says, that nobody was told.
     """
     where = (names or {}).get(what.asset) or what.asset
+    after = f" ({_BACKFILL[lang]})" if what.backfill else ""
     if isinstance(what, Alert):
         happened = TRANSITIONS[what.transition][lang]
         if what.transition is Transition.CLEARED:
-            return f"{where}: {happened}"
+            return f"{where}: {happened}{after}"
         told = "" if what.transition is Transition.RAISED else f"{happened}: "
     elif what.raised:
         told = ""
     else:
         return f"{where}: {PHASES[what.phase][lang]}"
     figures = {"score": what.score, "threshold": what.threshold}
-    return f"{where}: {told}{reason_text(what.reason, lang, figures, what.evidence)}"
+    return f"{where}: {told}{reason_text(what.reason, lang, figures, what.evidence)}{after}"
 
 
 def reason_text(

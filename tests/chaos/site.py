@@ -33,8 +33,8 @@ MOST_UNCONFIRMED = 2_000
 
 
 class Sensors:
-    """Publishes messages at QoS 1 from a thread of its own, `rate` rows/s (0: as fast as it can),
-    and knows which of them the MQTT broker has taken."""
+    """Publishes messages at QoS 1 from a thread of its own, `rate` rows/s (0: as fast as it can)
+    and no further than row `gate`, and knows which of them the MQTT broker has taken."""
 
     def __init__(self, port: int, feed: Iterable[Message], rate: float) -> None:
         self._free = threading.Semaphore(MOST_UNCONFIRMED)
@@ -46,6 +46,7 @@ class Sensors:
         self._client.loop_start()
         self._feed = feed
         self.rate = rate
+        self.gate = float("inf")
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.sent: list[Message] = []
         self.rows = 0
@@ -66,6 +67,8 @@ class Sensors:
     def _run(self) -> None:
         due = time.monotonic()
         for message in self._feed:
+            while self.rows >= self.gate:
+                time.sleep(0.05)
             self._free.acquire()
             self._client.publish(f"x/{message.asset.split('/')[1]}", message.payload, qos=1)
             self.sent.append(message)

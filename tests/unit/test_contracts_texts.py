@@ -167,6 +167,13 @@ def test_an_alert_is_described() -> None:
     assert describe(samples.alert(Transition.ESCALATED)) == f"north/line1: escalated: {why}"
 
 
+def test_what_only_a_backfill_says_is_marked() -> None:
+    alert = samples.alert().model_copy(update={"backfill": True})
+    assert describe(alert).endswith(" (known only afterwards, nobody was told)")
+    state = samples.alarm(Phase.ACTIVE).model_copy(update={"backfill": True})
+    assert describe(state, "es").endswith(" (sabido solo después, no se avisó a nadie)")
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("phase", Phase)
 def test_an_alarm_is_described_in_every_phase(phase: Phase, lang: Language) -> None:
