@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from operator import is_not
 from typing import Any, cast
 
+from aiokafka.errors import IllegalStateError, KafkaError
+
 from contracts.errors import BrokerError
 from contracts.record import Record
 from stream.adapters.guard import Guard
@@ -60,14 +62,15 @@ class _Consumer(Consumer):
         return cast(_App, self.app).lanes
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        moved = False
+        moved = True
         while not (self.should_stop or fetcher.should_stop):
             hungry = [lane for lane in self._lanes.values() if not lane.full]
             if not (hungry and self._ready()):
                 await asyncio.sleep(PAUSE_S)
                 continue
-            if moved:
-                await self.perform_seek()
+            if moved and not await self._go_back():
+                await asyncio.sleep(PAUSE_S)
+                continue
             before = self._assignments()
             self._fetch_only(hungry)
             patience = FETCH_S if len(hungry) == len(self._lanes) else PAUSE_S
@@ -76,7 +79,7 @@ class _Consumer(Consumer):
             # position past what is to be read again.
             moved = not self._ready() or any(map(is_not, before, self._assignments()))
             if not moved:
-                self._deliver(records)
+                moved = not self._deliver(records)
             # A fetch costs as much as ten messages: a moment later there are more to share it.
             await asyncio.sleep(GATHER_S)
 
@@ -92,11 +95,41 @@ class _Consumer(Consumer):
             {TP(lane.topic, number) for lane in lanes for number in lane.assignment or ()}
         )
 
-    def _deliver(self, records: Any) -> None:
+    async def _go_back(self) -> bool:
+        """Goes back to what is committed; False where a rebalance came in between, or Kafka does
+        not answer.
+
+        Faust does so after a rebalance. But a fetch that the rebalance interrupted goes on in
+        Faust's thread, and then moves the position though nobody gets its records; and aiokafka
+        leaves a partition where it is as long as its commit is none, or 0.
+        """
+        places = self.assignment()
+        if not places:
+            return True
+        try:
+            await self.perform_seek()
+            begins = {place: at for place in places if (at := self._read_offset[place])}
+            fresh = places - begins.keys()
+            if fresh:
+                begins |= await self.earliest_offsets(*fresh)
+            for place in fresh:
+                await self.seek(place, begins[place])
+        except KafkaError as error:
+            if isinstance(error, IllegalStateError) or error.retriable:
+                return False
+            raise
+        for place, at in begins.items():
+            self._lanes[place.topic].begins[place.partition] = at
+        return True
+
+    def _deliver(self, records: Any) -> bool:
+        """Whether nothing was missing before them."""
+        whole = True
         for place, some in records.items():
             lane = self._lanes[place.topic]
             if place.partition in (lane.assignment or ()):
-                lane.deliver(place.partition, [_record(one) for one in some])
+                whole &= lane.deliver(place.partition, [_record(one) for one in some])
+        return whole
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         for lane in self._lanes.values():

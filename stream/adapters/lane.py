@@ -28,12 +28,15 @@ class Lane:
     assignment: frozenset[int] | None = None
     heads: dict[int, int] = field(default_factory=dict)
     """For each partition the offset that may be committed."""
+    begins: dict[int, int] = field(default_factory=dict)
+    """For each partition the offset from which it is read."""
     delivered: dict[int, int] = field(default_factory=dict)
     """For each partition the offset behind what came in."""
     settled: dict[int, int] = field(default_factory=dict)
     """And that behind what the agent is done with, acknowledged."""
     _waiting: deque[Record] = field(default_factory=deque)
     _waiting_bytes: int = 0
+    _gaps: dict[int, int] = field(default_factory=dict)
     _generation: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,6 +50,8 @@ class Lane:
         self._generation += 1
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._gaps.clear()
+        self.begins.clear()
         self.delivered.clear()
         self.settled.clear()
         self.heads = {}
@@ -58,15 +63,28 @@ class Lane:
         self.assignment = partitions
         self._wake.set()
 
-    def deliver(self, partition: int, records: Sequence[Record]) -> None:
-        """The next records of a partition. Those that were delivered before are passed over."""
-        known = self.delivered.get(partition, 0)
+    def deliver(self, partition: int, records: Sequence[Record]) -> bool:
+        """The next records of a partition. Those that were delivered before are passed over.
+
+        False where others are missing before them: then none is taken, and they are to be read
+        again from `begins`. What is missing once more is no longer on the log.
+        """
+        known = self.delivered.get(partition, self.begins.get(partition, 0))
         fresh = [record for record in records if record.offset >= known]
-        if fresh:
-            self.delivered[partition] = fresh[-1].offset + 1
-            self._waiting.extend(fresh)
-            self._waiting_bytes += sum(_size(record) for record in fresh)
-            self._wake.set()
+        if not fresh:
+            return True
+        first = fresh[0].offset
+        if first > known and self._gaps.get(partition) != first:
+            self._gaps[partition] = first
+            log.info("%s/%d: back from %d to %d", self.topic, partition, first, known)
+            return False
+        if first > known:
+            log.warning("%s/%d: %d to %d are gone", self.topic, partition, known, first - 1)
+        self.delivered[partition] = fresh[-1].offset + 1
+        self._waiting.extend(fresh)
+        self._waiting_bytes += sum(_size(record) for record in fresh)
+        self._wake.set()
+        return True
 
     async def work(self) -> None:
         """Feeds the agent for ever: while what came of some records is being acknowledged, the

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +293,7 @@ async def _compare(settings: Settings, calm: Site, wild: Site) -> dict[str, Any]
     reference, found = await outcome(calm.line), await outcome(wild.line)
     expected = _expected(wild)
     missing = expected.keys() - found.detections.keys()
+    await _trace(wild, sorted(expected[key] for key in missing))
     rows = in_time(wild.sensors.sent)
     lost, again = await _rows(wild, rows)
     alarms = same_alarms(reference, found, WHEN)
@@ -338,6 +339,26 @@ def _otherwise(reference: Outcome, found: Outcome) -> int:
     """Windows that both runs decided, and not alike."""
     both = reference.detections.keys() & found.detections.keys()
     return sum(not same(reference.detections[key], found.detections[key]) for key in both)
+
+
+async def _trace(site: Site, missing: list[str]) -> None:
+    """What is missing, and every message of those assets as it is on the log, into CHAOS_LOGS
+    where one asks for it."""
+    kept = os.environ.get("CHAOS_LOGS")
+    if not (kept and missing):
+        return
+    (Path(kept) / "missing.txt").write_text("\n".join(missing))
+    assets = {one.split()[0] for one in missing}
+    decoder = ReadingDecoder()
+    with (Path(kept) / "messages.jsonl").open("w") as file:
+        async for record in read(
+            site.line.bootstrap, f"{site.line.prefix}.readings", until_end=True
+        ):
+            batch = decoder.decode(record.value, record.headers)
+            if batch.asset in assets:
+                told = {"offset": record.offset, "asset": batch.asset, **asdict(batch.position)}
+                told |= {"at_ms": record.timestamp_ms, "times": batch.times_us.tolist()}
+                print(json.dumps(told), file=file)
 
 
 async def _rows(site: Site, wanted: Mapping[str, set[int]]) -> tuple[int, int]:

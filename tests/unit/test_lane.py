@@ -79,6 +79,7 @@ async def test_the_next_records_are_handled_while_the_last_ones_are_acknowledged
 ) -> None:
     lane = working.lane
     lane.assign(frozenset({0}))
+    lane.begins[0] = 5
     lane.deliver(0, records(5, 2))
     await until(lambda: "send 5-6" in agent.seen)
     lane.deliver(0, records(7, 3))
@@ -102,6 +103,7 @@ async def test_the_next_records_are_handled_while_the_last_ones_are_acknowledged
 async def test_what_was_delivered_before_is_passed_over(agent: FakeAgent, working: Working) -> None:
     agent.open.set()
     working.lane.assign(frozenset({0}))
+    working.lane.begins[0] = 5
     working.lane.deliver(0, records(5, 3))
     working.lane.deliver(0, records(6, 4))
     await until(lambda: working.lane.heads == {0: 10})
@@ -113,6 +115,7 @@ async def test_a_rebalance_forgets_what_waits_and_what_was_to_be_committed(
 ) -> None:
     lane = working.lane
     lane.assign(frozenset({0}))
+    lane.begins[0] = 5
     lane.deliver(0, records(5, 2))
     await until(lambda: "send 5-6" in agent.seen)
     lane.forget()
@@ -121,9 +124,39 @@ async def test_a_rebalance_forgets_what_waits_and_what_was_to_be_committed(
     agent.open.set()
     await until(lambda: "assigned [0, 1]" in agent.seen)
     assert lane.heads == {}, "heads of an earlier assignment are committed"
+    lane.begins[0] = 5
     lane.deliver(0, records(5, 4))
     await until(lambda: lane.heads == {0: 9})
     assert agent.seen.index("settled 5-6") < agent.seen.index("assigned [0, 1]")
+
+
+async def test_what_comes_after_a_gap_waits_until_it_is_read_again(
+    agent: FakeAgent, working: Working
+) -> None:
+    """A fetch of before the rebalance took the records in between with it."""
+    agent.open.set()
+    lane = working.lane
+    lane.assign(frozenset({0}))
+    lane.begins[0] = 5
+    assert not lane.deliver(0, records(9, 2)), "read on behind the commit"
+    assert lane.deliver(0, records(5, 6))
+    assert not lane.deliver(0, records(13, 2))
+    assert lane.deliver(0, records(5, 10))
+    await until(lambda: lane.heads == {0: 15})
+    assert agent.handled == 10
+
+
+async def test_what_is_no_longer_on_the_log_is_said_and_passed_over(
+    agent: FakeAgent, working: Working, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent.open.set()
+    lane = working.lane
+    lane.assign(frozenset({0}))
+    lane.begins[0] = 5
+    assert not lane.deliver(0, records(9, 2))
+    assert lane.deliver(0, records(9, 2))
+    await until(lambda: lane.heads == {0: 11})
+    assert "t/0: 5 to 8 are gone" in caplog.text
 
 
 async def test_a_failure_ends_the_work_at_once(agent: FakeAgent, working: Working) -> None:
