@@ -306,7 +306,10 @@ async def _meet(
     asking = asyncio.create_task(kafka.ask(log, {*assets, *keeper.backlog.assets}))
     keeper.expect(asking)
     await asyncio.wait({asking}, timeout=_MEET_S)
-    return asking.result() if asking.done() else {}
+    if asking.done():
+        return asking.result()
+    _log.warning("Kafka does not answer yet: what comes goes to the disk")
+    return {}
 
 
 async def _work(
