@@ -7,9 +7,17 @@ from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    KafkaError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+)
 
 from contracts.errors import BrokerError
+
+# aiokafka calls these final. An answer that did not come in time may come the next time.
+_PASSING = (BrokerNotAvailableError, KafkaTimeoutError, KafkaUnavailableError)
 
 
 @asynccontextmanager
@@ -63,4 +71,9 @@ def mapped(bootstrap: str) -> Iterator[None]:
         yield
     except KafkaError as error:
         text = f"Kafka at {bootstrap}: {str(error) or type(error).__name__}"
-        raise BrokerError(text, retriable=error.retriable) from error
+        raise BrokerError(text, retriable=passes(error)) from error
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether what failed may go well when it is tried again."""
+    return error.retriable or isinstance(error, _PASSING)

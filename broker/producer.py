@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.errors import (
-    BrokerNotAvailableError,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
     KafkaError,
-    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
@@ -22,6 +20,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
+from broker.admin import passes
 from broker.batches import Batch, batches, check_size
 from broker.patient import PatientProducer
 from contracts.errors import BrokerError, MessageTooLarge
@@ -37,8 +36,6 @@ _IDENTITY_LOST = (
     ProducerFenced,
     UnknownProducerId,
 )
-# aiokafka calls these final. The first only says that the buffer stayed full for a while.
-_PASSING = (KafkaTimeoutError, BrokerNotAvailableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +218,7 @@ class Producer:
         """Returns when sending again makes sense; raises what does not pass by waiting."""
         if self._connection is None:
             raise BrokerError("the producer was stopped", retriable=True) from error
-        if error.retriable or isinstance(error, _PASSING):
+        if passes(error):
             await asyncio.sleep(_BACKOFF_S)
             return
         # A batch that failed used up its numbers in the sequence: Kafka takes no later one

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from broker.admin import passes
 from contracts.errors import BrokerError
 from contracts.record import Record
 from stream.adapters.guard import Guard
@@ -115,7 +116,7 @@ class _Consumer(Consumer):
             for place in fresh:
                 await self.seek(place, begins[place])
         except KafkaError as error:
-            if isinstance(error, IllegalStateError) or error.retriable:
+            if isinstance(error, IllegalStateError) or passes(error):
                 return False
             raise
         for place, at in begins.items():
