@@ -61,7 +61,8 @@ class Screen:
         self.board.on_alarm(state)
 
     def on_alert(self, alert: Alert, timestamp_us: int) -> None:
-        if self.board.on_alert(alert):
+        # On a terminal the board is shown, and nobody would ever take them.
+        if self.board.on_alert(alert) and not self._console.is_terminal:
             self._fresh.append(alert)
 
     def say(self, text: str) -> None:
