@@ -36,14 +36,14 @@ from tests.processes.rtsp import RtspServer, rtsp_is_here
 from tests.soak.books import Books
 from tests.soak.box import Box
 from tests.soak.faults import ENDING, World, plan, strike
-from tests.soak.growth import Life, lives
+from tests.soak.growth import EQUIPMENT, Life, lives
 from tests.soak.plant import Sources, write_clips, write_soak_plant
 from tests.soak.samples import Sample, sample
 from tests.soak.table import table
 
 ASSETS = 50
 SAMPLE_S = 5.0
-_EQUIPMENT = {"mosquitto": "mosquitto", "python3": "cameras"}
+_CHILDREN = {"mosquitto": "mosquitto", "python3": "cameras"}
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Soak:
                 yield f"{box.name} {name}", pid
         for child in psutil.Process().children():
             with suppress(psutil.Error):
-                if child.name() in _EQUIPMENT:
-                    yield _EQUIPMENT[child.name()], child.pid
+                if child.name() in _CHILDREN:
+                    yield _CHILDREN[child.name()], child.pid
 
     async def _hurt(self) -> None:
         r = np.random.default_rng([self.settings.seed, 98])
@@ -196,17 +196,19 @@ async def _close(one: Soak) -> dict[str, Any]:
         books[name] = await book.close(one.sensors[name].sent)
         one.sensors[name].close()
     found = lives(one.samples, one.settings.seconds)
+    ended, never = _ended(found, one.faults), _never_compared(found)
+    grew = [life.name for life in found if not life.holds()]
     return {
         "seed": one.settings.seed,
         "seconds": one.settings.seconds,
         "faults": one.faults,
         "books": books,
         "lives": [asdict(life) | {"holds": life.holds()} for life in found],
-        "ended_by_themselves": (ended := _ended(found, one.faults)),
+        "grew": grew,
+        "ended_by_themselves": ended,
+        "never_compared": never,
         "table": table(found),
-        "holds": all(life.holds() for life in found)
-        and all(map(_balanced, books.values()))
-        and not ended,
+        "holds": all(map(_balanced, books.values())) and not (grew or ended or never),
     }
 
 
@@ -215,6 +217,12 @@ def _ended(found: list[Life], faults: list[dict[str, Any]]) -> dict[str, int]:
     begun = Counter(life.name for life in found)
     ends = Counter(fault["process"] for fault in faults if fault["kind"] in ENDING)
     return {name: n for name, begins in begun.items() if (n := begins - 1 - ends[name]) > 0}
+
+
+def _never_compared(found: list[Life]) -> list[str]:
+    """Processes of which no life was long enough."""
+    compared = {life.name for life in found if life.growth is not None}
+    return sorted({life.name for life in found} - compared - set(EQUIPMENT))
 
 
 def _balanced(books: dict[str, Any]) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from broker.reader import read
 from contracts.errors import BrokerError, DecodeError
@@ -36,7 +37,7 @@ class Seen:
 
     asset: str
     position: Position
-    times_us: np.ndarray[Any, np.dtype[np.int64]]
+    times_us: NDArray[np.int64]
 
 
 @dataclass
@@ -46,7 +47,6 @@ class Books:
     line: Line
     statuses: dict[str, Status] = field(default_factory=dict)
     frames: dict[tuple[int, int], Seen] = field(default_factory=dict)
-    starts: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, bootstrap: str, prefix: str, plant: Path) -> Books:
@@ -60,7 +60,7 @@ class Books:
             self._follow(topic_name(FRAMES, self.line.prefix), self._frame),
         )
 
-    async def _follow(self, topic: str, tell: Any) -> None:
+    async def _follow(self, topic: str, tell: Callable[[Record], None]) -> None:
         while True:
             with suppress(BrokerError):
                 async for record in read(self.line.bootstrap, topic):
@@ -70,7 +70,6 @@ class Books:
     def _status(self, record: Record) -> None:
         status = decode_json(Status, record.value)
         self.statuses[status.process] = status
-        self.starts.setdefault(status.process, set()).add(status.started_us)
 
     def _frame(self, record: Record) -> None:
         with suppress(DecodeError):

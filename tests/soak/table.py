@@ -40,7 +40,7 @@ def _row(life: Life) -> tuple[str, ...]:
         f"{life.ended_s / 60:.1f}",
         f"{early.rss / _MB:.1f}",
         f"{late.rss / _MB:.1f}",
-        f"{late.rss / early.rss - 1:+.1%}",
+        f"{life.growth:+.1%}",
         f"{late.uss / early.uss - 1:+.1%}",
         f"{early.threads:g} {late.threads:g}",
         f"{early.files:g} {late.files:g}",
