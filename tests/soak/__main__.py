@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from broker.kafka_local import LocalKafka
 from broker.loopback import free_port
 from tests.chaos.feed import messages
 from tests.chaos.site import Sensors
@@ -103,6 +104,8 @@ class Soak:
         for box in (self.world.kept, self.world.hurt):
             for name, pid in box.pids().items():
                 yield f"{box.name} {name}", pid
+        if self.world.kafka.pid is not None:
+            yield "kafka", self.world.kafka.pid
         for child in psutil.Process().children():
             with suppress(psutil.Error):
                 if child.name() in _CHILDREN:
@@ -142,6 +145,7 @@ def _world(folder: Path, settings: Settings) -> Iterator[World]:
     if program is None or not rtsp_is_here():
         raise SystemExit("soak: no Mosquitto or no RTSP server; as root `make test` installs them")
     with ExitStack() as stack:
+        kafka = stack.enter_context(LocalKafka(folder / "kafka"))
         mosquitto = stack.enter_context(Mosquitto(program, folder / "mosquitto"))
         cameras = RtspServer(folder, free_port())
         cameras.clips = write_clips(folder / "clips", settings.seed)
@@ -152,13 +156,13 @@ def _world(folder: Path, settings: Settings) -> Iterator[World]:
         for first, prefix in enumerate(("kept", "hurt")):
             (folder / prefix).mkdir()
             plant = write_soak_plant(folder / prefix, _assets(first), prefix, sources)
-            boxes.append(Box(prefix, plant, workers=2 - first, terminal=not first))
+            boxes.append(Box(prefix, plant, 2 - first, kafka.bootstrap, terminal=not first))
         device = Publisher(mosquitto.port)
         stack.callback(device.close)
         kept, hurt = boxes
         for box in boxes:
             stack.callback(box.stop)
-        yield World(kept, hurt, mosquitto, cameras, device, _assets(0) + _assets(1))
+        yield World(kept, hurt, kafka, mosquitto, cameras, device, _assets(0) + _assets(1))
 
 
 def _assets(line: int) -> list[str]:
@@ -167,13 +171,11 @@ def _assets(line: int) -> list[str]:
 
 async def soak(settings: Settings, world: World) -> dict[str, Any]:
     """Starts both lines, hurts them, and says what came of it."""
-    kept, hurt = world.kept, world.hurt
-    kept.start()
-    await kept.ready()
-    hurt.kafka = kept.bootstrap
-    hurt.start()
-    await hurt.ready()
-    books = {b.name: Books.of(kept.bootstrap, b.name, b.plant) for b in (kept, hurt)}
+    boxes = (world.kept, world.hurt)
+    for box in boxes:
+        box.start()
+        await box.ready()
+    books = {box.name: Books.of(box.kafka, box.name, box.plant) for box in boxes}
     following = [asyncio.create_task(one.follow()) for one in books.values()]
     await asyncio.sleep(10)
     sensors = {}

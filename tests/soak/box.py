@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import os
 import pty
-import re
 import signal
 import struct
 import subprocess
@@ -31,13 +30,13 @@ AGAIN_LIMIT_S = 90.0
 
 @dataclass
 class Box:
-    """`vigia run` of `plant`; without `kafka` it has its own. With `terminal` it believes that a
-    person looks at it."""
+    """`vigia run` of `plant` on the Kafka at `kafka` (HOST:PORT). With `terminal` it believes that
+    a person looks at it."""
 
     name: str
     plant: Path
     workers: int
-    kafka: str | None = None
+    kafka: str
     terminal: bool = False
     port: int = field(default_factory=free_port)
     _front: subprocess.Popen[bytes] | None = None
@@ -52,8 +51,7 @@ class Box:
         """Starts it, and does not wait."""
         argv = [sys.executable, "-P", "-m", "vigia", "run", "--plant", str(self.plant)]
         argv += ["--data", str(self.folder), "--workers", str(self.workers)]
-        argv += ["--metrics-port", str(self.port)]
-        argv += ["--kafka", self.kafka] if self.kafka else []
+        argv += ["--metrics-port", str(self.port), "--kafka", self.kafka]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
         output = _terminal() if self.terminal else os.open(os.devnull, os.O_WRONLY)
         try:
@@ -61,18 +59,8 @@ class Box:
         finally:
             os.close(output)
 
-    @property
-    def bootstrap(self) -> str:
-        """Its Kafka's HOST:PORT, once it runs."""
-        if self.kafka is not None:
-            return self.kafka
-        text = (self.folder / "kafka" / "server.properties").read_text()
-        found = re.search(r"^advertised.listeners=PLAINTEXT://(\S+)$", text, re.MULTILINE)
-        assert found is not None
-        return found[1]
-
     def pids(self) -> dict[str, int]:
-        """Its processes by name: `front`, `edge`, `worker-1`, `exporter`, `kafka`."""
+        """Its processes by name: `front`, `edge`, `worker-1`, `exporter`."""
         if self._front is None or self._front.poll() is not None:
             return {}
         found = {"front": self._front.pid}
@@ -88,22 +76,23 @@ class Box:
                     self._names[process.pid] = name
         return self._names.get(process.pid)
 
-    def signal(self, name: str, number: signal.Signals) -> int:
-        """Signals one of its processes; returns its pid."""
-        pid = self.pids()[name]
-        os.kill(pid, number)
+    async def pid(self, name: str, other_than: int | None = None) -> int:
+        """That of one of its processes, once it is there."""
+        limit = time.monotonic() + AGAIN_LIMIT_S
+        while (pid := self.pids().get(name, other_than)) in (None, other_than):
+            if time.monotonic() > limit:
+                raise SystemExit(f"soak: {self.name}: {name} was not started again")
+            await asyncio.sleep(0.1)
         return pid
 
     async def kill(self, name: str) -> None:
         """`kill -9`; returns once there is another one."""
-        gone, limit = self.signal(name, signal.SIGKILL), time.monotonic() + AGAIN_LIMIT_S
-        while self.pids().get(name, gone) == gone:
-            if time.monotonic() > limit:
-                raise SystemExit(f"soak: {self.name}: {name} was not started again")
-            await asyncio.sleep(0.1)
+        pid = await self.pid(name)
+        os.kill(pid, signal.SIGKILL)
+        await self.pid(name, other_than=pid)
 
     async def ready(self) -> None:
-        """Returns once its Kafka answers and its exporter serves."""
+        """Returns once its exporter has read what there is."""
         limit = time.monotonic() + START_LIMIT_S
         while not self.scrape():
             if time.monotonic() > limit or not self.pids():
@@ -127,8 +116,6 @@ class Box:
 
 def name_of(command: list[str]) -> str | None:
     """What the process of a line with this command line is called here."""
-    if "kafka.Kafka" in command:
-        return "kafka"
     for room, called in (("edge", "edge"), ("stream", "worker"), ("exporters", "exporter")):
         if "vigia" in command and room in command and "--instance" in command:
             instance = command[command.index("--instance") + 1]

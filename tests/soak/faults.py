@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from broker.loopback import answers
+from broker.kafka_local import LocalKafka
 from broker.producer import Producer
 from contracts.record import Outgoing
 from tests.chaos.site import go_on, stop_for
@@ -38,15 +38,11 @@ class World:
 
     kept: Box
     hurt: Box
+    kafka: LocalKafka
     mosquitto: Mosquitto
     cameras: RtspServer
     device: Publisher
     assets: Sequence[str]
-
-    @property
-    def bootstrap(self) -> str:
-        """The one Kafka's HOST:PORT."""
-        return self.kept.bootstrap
 
 
 Strike = Callable[[World, np.random.Generator], Awaitable[dict[str, Any]]]
@@ -84,7 +80,7 @@ def _kill(line: str, *names: str) -> Strike:
 def _stop(line: str, *names: str, longest_s: float) -> Strike:
     async def strike(world: World, r: np.random.Generator) -> dict[str, Any]:
         name = str(r.choice(names))
-        seconds = await _stopped(getattr(world, line).pids()[name], r, longest_s)
+        seconds = await _stopped(await getattr(world, line).pid(name), r, longest_s)
         return {"process": f"{line} {name}", "stopped_s": seconds}
 
     return strike
@@ -99,11 +95,16 @@ async def _stopped(pid: int, r: np.random.Generator, longest_s: float) -> float:
 
 
 async def _kill_kafka(world: World, r: np.random.Generator) -> dict[str, Any]:
-    await world.kept.kill("kafka")
-    port = int(world.bootstrap.rpartition(":")[2])
-    while not answers(port):
-        await asyncio.sleep(0.1)
-    return {"process": "kept kafka"}
+    await asyncio.to_thread(world.kafka.kill)
+    await asyncio.sleep(float(r.uniform(0, 5)))
+    await asyncio.to_thread(world.kafka.start)
+    return {"process": "kafka"}
+
+
+async def _stop_kafka(world: World, r: np.random.Generator) -> dict[str, Any]:
+    pid = world.kafka.pid
+    assert pid is not None
+    return {"process": "kafka", "stopped_s": await _stopped(pid, r, 10)}
 
 
 async def _restart_mosquitto(world: World, r: np.random.Generator) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _payloads(r: np.random.Generator) -> Any:
 
 
 async def _broken_records(world: World, r: np.random.Generator) -> dict[str, Any]:
-    producer = Producer(world.bootstrap, client_id="soak-poison")
+    producer = Producer(world.kafka.bootstrap, client_id="soak-poison")
     await producer.start()
     records = [
         Outgoing(f"{prefix}.{topic}", str(r.choice(world.assets)).encode(), r.bytes(300), [], p)
@@ -175,7 +176,7 @@ STRIKES: Mapping[str, Strike] = {
     "stop-edge": _stop("kept", "edge", longest_s=10),
     "stop-exporter": _stop("kept", "exporter", longest_s=10),
     "stop-front": _stop("kept", "front", longest_s=10),
-    "stop-kafka": _stop("kept", "kafka", longest_s=10),
+    "stop-kafka": _stop_kafka,
 }
 ENDING = [one for one in STRIKES if one.startswith(("kill-", "restart-")) or one == "cameras-gone"]
 LASTING = [kind for kind in STRIKES if kind not in ENDING]

@@ -59,7 +59,7 @@ class Life:
         early, late = self.early, self.late
         if early is None or late is None or self.name in EQUIPMENT:
             return True
-        broker = self.name.endswith("kafka")
+        broker = self.name == "kafka"
         return (
             abs(late.rss / early.rss - 1) <= MOST_GROWTH
             and late.threads <= early.threads + SPARE

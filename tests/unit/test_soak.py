@@ -87,7 +87,6 @@ def test_the_plan_is_drawn_by_the_seed_and_lets_processes_settle() -> None:
         ("python -P -m vigia stream worker --plant p --instance box-2 --kafka k", "worker-2"),
         ("python -P -m vigia edge run --plant p --instance box", "edge"),
         ("python -P -m vigia exporters prometheus --instance box --port 1", "exporter"),
-        ("java -cp some.jar kafka.Kafka server.properties", "kafka"),
         ("python -I -S -c launcher", None),
     ],
 )
