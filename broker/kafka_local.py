@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from broker.folder_lock import held
 from broker.kafka_jars import checked_jars, default_folder, read_lock
 from broker.loopback import HOST, answers, free_port, is_free
@@ -159,13 +161,24 @@ class LocalKafka:
     def _wait_until_open(self) -> None:
         limit = time.monotonic() + START_LIMIT_S
         while self.pid is not None and time.monotonic() < limit:
-            if answers(self._settings.port):
+            if answers(self._settings.port) and self._listens():
                 return
             time.sleep(0.05)
         why = "did not open its port in time" if self.pid is not None else "ended"
         self.kill()
         log = self._log.read_text(errors="replace")
         raise KafkaStartError(f"Kafka {why}; the end of {self._log}:\n{_tail(log)}")
+
+    def _listens(self) -> bool:
+        """Whether it is ours that answers: since its port was free another may have taken it."""
+        try:
+            connections = psutil.Process(self.pid).net_connections(kind="tcp")
+        except psutil.Error:
+            return False
+        return any(
+            one.status == psutil.CONN_LISTEN and one.laddr.port == self._settings.port
+            for one in connections
+        )
 
 
 def _tail(text: str) -> str:

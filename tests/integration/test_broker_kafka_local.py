@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -59,6 +62,24 @@ def test_a_port_in_use_is_said(own_kafka: LocalKafka, tmp_path: Path) -> None:
     port = int(own_kafka.bootstrap.rpartition(":")[2])
     with pytest.raises(KafkaStartError, match=f"port {port} is in use"):
         LocalKafka(tmp_path / "second", port=port).start()
+
+
+def test_a_port_that_another_takes_while_it_starts_is_said(tmp_path: Path) -> None:
+    kafka = LocalKafka(tmp_path)
+    port = int(kafka.bootstrap.rpartition(":")[2])
+    with socket.socket() as other:
+
+        def take() -> None:
+            while not (tmp_path / "server.properties").exists():
+                time.sleep(0.01)
+            other.bind(("127.0.0.1", port))
+            other.listen()
+
+        taking = threading.Thread(target=take)
+        taking.start()
+        with pytest.raises(KafkaStartError, match="Kafka ended"):
+            kafka.start()
+        taking.join()
 
 
 async def test_a_folder_in_use_is_said_and_its_kafka_goes_on(
