@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from broker.admin import groupless_consumer
 from broker.kafka_local import LocalKafka
 from broker.lag import group_lag
 from broker.producer import Producer
@@ -136,3 +137,15 @@ async def test_lag_of_a_group(kafka: RunningKafka, topic_prefix: str) -> None:
     assert [(p.partition, p.committed, p.lag) for p in after] == [(0, None, 0), (1, 4, 6)]
     with pytest.raises(BrokerError, match="there is no topic"):
         await group_lag(kafka.bootstrap, group, [f"{topic}-missing"])
+
+
+async def test_a_reader_ends_while_kafka_is_away(own_kafka: LocalKafka) -> None:
+    """As itself: aiokafka's own tasks ended it as if it had been cancelled."""
+    await create_topics(own_kafka.bootstrap, [TopicSpec("a", 2)])
+    async with groupless_consumer(own_kafka.bootstrap) as consumer:
+        consumer.assign([TopicPartition("a", 0), TopicPartition("a", 1)])
+        await consumer.getmany(timeout_ms=200)
+        own_kafka.kill()
+        await asyncio.sleep(1)
+    assert consumer._closed
+    assert not consumer._client._conns
