@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from broker.heap import give_back
 from contracts.errors import BrokerError
 from contracts.headers import Headers
 from contracts.messages import (
@@ -28,6 +29,7 @@ from contracts.messages import (
 from contracts.topics import STATUS, topic_name
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+_GIVE_BACK_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -112,8 +114,13 @@ class StatusPublisher:
         self._system = psutil.Process()
 
     async def run(self) -> None:
-        """Publishes until cancelled. A refusal is logged and tried again."""
+        """Publishes until cancelled. A refusal is logged and tried again. Every minute memory that
+        is free goes back to the system."""
+        given_s = time.monotonic()
         while True:
+            if time.monotonic() - given_s > _GIVE_BACK_S:
+                given_s = time.monotonic()
+                await asyncio.to_thread(give_back)
             try:
                 await self._publish()
             except BrokerError as error:
