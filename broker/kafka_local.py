@@ -77,7 +77,9 @@ class LocalKafka:
         with held(self._folder) as lock:
             self._prepare()
             self._format(java)
-            options = ["-Xms128m", f"-Xmx{self._heap_mb}m"]
+            # All of the heap at once: it would come to that in some hours, and a box on which there
+            # is no room for it had better show that now.
+            options = [f"-Xms{self._heap_mb}m", f"-Xmx{self._heap_mb}m", "-XX:+AlwaysPreTouch"]
             argv = [*java, *options, "kafka.Kafka", str(self._properties)]
             with self._log.open("wb") as log:
                 self._process = spawn(argv, output=log, cwd=self._folder, keep_open=[lock])
