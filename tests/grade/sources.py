@@ -61,8 +61,11 @@ def camera_lines(part: Part, each: int, seed: int) -> tuple[list[Line], Untouche
         for one in cameras.trials(name, scenery):
             key = f"{one.planted}, {one.size}, by {one.weather}"
             tried[key].append((one.judged, one.after_s))
-        tried["frozen, its clock runs"].append((True, cameras.froze(scenery, frozen=True)))
-        finds["frozen"] += cameras.froze(scenery, frozen=False) is not None
+        for coding in cameras.CODINGS:
+            after_s = cameras.froze(scenery, coding, frozen=True)
+            tried[f"frozen, its clock runs, {coding}"].append((True, after_s))
+            finds["frozen"] += cameras.froze(scenery, coding, frozen=False) is not None
+            seconds += cameras.FILM_S
     return _lines("camera", tried), Untouched("camera", len(known), seconds / 3_600, dict(finds))
 
 

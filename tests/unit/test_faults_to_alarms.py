@@ -266,7 +266,7 @@ async def seen_by_a_worker(frames: Iterable[Record]) -> list[ReadingBatch]:
     ("fault", "after_s"),
     [
         ("missing", 1),
-        ("frozen", 7),
+        ("frozen", 8),
         ("dark", 1),
         ("over-exposed", 1),
         ("blurred", 12),

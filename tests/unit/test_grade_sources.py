@@ -39,8 +39,9 @@ def test_cameras(number: int) -> None:
 
 def test_a_frozen_picture_with_a_running_clock() -> None:
     name, scenery = next(graded.cameras(shipped(), SEED))
-    assert graded.froze(scenery, frozen=True) is not None, name
-    assert graded.froze(scenery, frozen=False) is None
+    for coding in ("fine", "coarse"):
+        assert graded.froze(scenery, coding, frozen=True) is not None, name
+        assert graded.froze(scenery, coding, frozen=False) is None
 
 
 def test_sensors() -> None:
