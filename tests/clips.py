@@ -26,9 +26,8 @@ def encode_h264(
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.gop_size, stream.bit_rate = "yuv420p", gop, bit_rate
-        stream.options = {"preset": "veryfast", "tune": "zerolatency"} | (
-            {"crf": crf} if crf else {}
-        )
+        options: dict[str, Any] = {"preset": "veryfast", "tune": "zerolatency"}
+        stream.options = options | ({"crf": crf} if crf else {})
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
         container.mux(stream.encode())
