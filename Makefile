@@ -52,7 +52,7 @@ bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the p
 fuzz: setup $(VENV)/.stamp-dev ## bytes that nobody would send, to every decoder (FUZZ_SECONDS, FUZZ_RUNS, FUZZ_SEED, FUZZ_TARGETS, FUZZ_JSON)
 	@$(BIN)/python -m tests.fuzz
 
-grade: $(VENV)/.stamp-dev ## how well frozen, moved, stuck and other lying sources are found (GRADE_SEED, GRADE_EACH, GRADE_JSON)
+grade: $(VENV)/.stamp-dev ## how well frozen, moved, stuck and other lying sources are found (GRADE_SEED, GRADE_EACH, GRADE_PART, GRADE_OF, GRADE_JSON)
 	@$(BIN)/python -m tests.grade.sources
 
 models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)

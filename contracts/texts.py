@@ -232,8 +232,24 @@ NOTES: dict[str, Words] = {
         "en": "the disk takes nothing more: what Kafka does not take waits with its senders",
         "es": "el disco no admite más: lo que Kafka no recibe espera en su origen",
     },
+    "camera-ahead": {
+        "en": "the camera's clock is far ahead; times of arrival are used",
+        "es": "el reloj de la cámara va muy adelantado; se usan las horas de llegada",
+    },
+    "camera-behind": {
+        "en": "the camera's clock is far behind; times of arrival are used",
+        "es": "el reloj de la cámara va muy atrasado; se usan las horas de llegada",
+    },
+    "moved-unseen": {
+        "en": "whether the camera was moved cannot be told now; its view shows too little",
+        "es": "no se puede saber ahora si se movió la cámara; su vista muestra demasiado poco",
+    },
+    "blurred-unseen": {
+        "en": "whether the camera is blurred cannot be told now; its view shows too little",
+        "es": "no se puede saber ahora si la cámara ve borroso; su vista muestra demasiado poco",
+    },
 }
-"""What a process says of itself, in its Status in English."""
+"""What a process says of itself, or after its name of an asset, in its Status in English."""
 _UNKNOWN: dict[Language, Wordings] = {
     "en": ("{code}: score {score} (limit {threshold})", "{code}"),
     "es": ("{code}: puntuación {score} (límite {threshold})", "{code}"),
@@ -301,7 +317,12 @@ def _filled(
 
 def note_text(note: str, lang: Language) -> str:
     """A note of a Status in the operator's language; one that is not known here as it is."""
-    return next((words[lang] for words in NOTES.values() if words["en"] == note), note)
+    for words in NOTES.values():
+        if note == words["en"]:
+            return words[lang]
+        if note.endswith(f": {words['en']}"):
+            return note.removesuffix(words["en"]) + words[lang]
+    return note
 
 
 def number_text(value: float) -> str:

@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 
-def encode_h264(images: Sequence[Image], *, fps: int, gop: int, bit_rate: int) -> bytes:
-    """A Matroska file with the images as a camera's encoder would code them."""
+def encode_h264(
+    images: Sequence[Image], *, fps: int, gop: int, bit_rate: int = 0, crf: str = ""
+) -> bytes:
+    """A Matroska file with the images as a camera's encoder would code them: at a constant bit
+    rate, or else `crf`, the greater the coarser."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.gop_size, stream.bit_rate = "yuv420p", gop, bit_rate
-        stream.options = {"preset": "veryfast", "tune": "zerolatency"}
+        options: dict[str, Any] = {"preset": "veryfast", "tune": "zerolatency"}
+        stream.options = options | ({"crf": crf} if crf else {})
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
         container.mux(stream.encode())

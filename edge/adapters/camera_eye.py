@@ -140,6 +140,8 @@ class CameraEye:
         now_us = self._clock()
         if self._sight.wants(now_us):
             self._sight.show(shot.luminance(), now_us)
+            with self.lock:
+                self.station.sees(self._sight.unseen(now_us), now_us)
             if (memory := self._sight.memory(now_us)) is not None:
                 self._files.save(self.station.asset, memory)
         return "frozen" if self._still.frozen else self._sight.view

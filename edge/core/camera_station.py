@@ -9,6 +9,7 @@ from contracts.headers import NO_TIME
 from contracts.messages import Account, SourceHealth
 from contracts.plant.cameras import Camera
 from contracts.readings import Position
+from contracts.texts import NOTES
 from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.camera_health import CameraWatch, Loss, Sayings
@@ -40,6 +41,7 @@ class CameraStation:
         self._taken_in = 0
         self._next: Stamp | None = None
         self._in_hand: Stamp | None = None
+        self._unseen: tuple[str, ...] = ()
         self._newest_us = place.newest_us if place else NO_TIME
         self._heard_us = self._beat_us = now_us
         # Event time passes with the clock, from the newest frame on.
@@ -94,6 +96,13 @@ class CameraStation:
             self.say("images are encoded with less quality, to fit a message", now_us)
         self._chain.put(stamp, picture)
 
+    def sees(self, unseen: tuple[str, ...], now_us: int) -> None:
+        """The camera was compared with its own view, and of `unseen` nothing could be told for
+        long."""
+        for what in set(unseen) - set(self._unseen):
+            self.say(NOTES[f"{what}-unseen"]["en"], now_us)
+        self._unseen = unseen
+
     def spoilt(self, reason: str, why: str, now_us: int) -> None:
         """Nothing became of the frame in hand."""
         self._put_down()
@@ -143,11 +152,11 @@ class CameraStation:
 
     def notes(self) -> tuple[str, ...]:
         """What the status should say beside the camera's state."""
-        if not (off_us := self._clock.off_us):
-            return ()
-        side = "ahead" if off_us > 0 else "behind"
-        # In words that stay the same while the clock drifts: a note is news when it changes.
-        return (f"{self.asset}: the camera's clock is far {side}; times of arrival are used",)
+        codes = [f"{what}-unseen" for what in self._unseen]
+        if off_us := self._clock.off_us:
+            # In words that stay the same while the clock drifts: a note is news when it changes.
+            codes.append("camera-ahead" if off_us > 0 else "camera-behind")
+        return tuple(f"{self.asset}: {NOTES[code]['en']}" for code in codes)
 
     def health(self) -> SourceHealth:
         """The camera's part of the status."""

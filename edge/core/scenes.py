@@ -20,6 +20,13 @@ BLOCKS = 16
 BLOCK_PIXELS = 16
 FROZEN_US = 5_000_000
 FROZEN_SHARE = 0.93
+REACH_US = 6_000_000
+"""Longer than the time between two whole images of most cameras."""
+SAME_SHARE = 0.04
+_PARTS = 3
+_MOST_PAST = 128
+_PLAIN = 1.0
+_LEAST_BLOCKS = 8
 _PAIR_US = 400_000
 _MOST_PAIRS, _LEAST_PAIRS = 64, 3
 _EQUAL = 0.02
@@ -34,14 +41,16 @@ GLARE_SHARE = 0.7
 
 
 class Stillness:
-    """Whether an image repeats itself, from pairs of frames that follow each other at once.
+    """Whether an image repeats itself.
 
     An encoder that gets the same image again sends nothing for most blocks, so that they are
-    decoded to equal pixels, but for the frame now and then that it sends whole. The noise of a
-    sensor changes most blocks all the time, however still the scene is. So an image is frozen
-    when in half of the pairs of FROZEN_US, FROZEN_SHARE of the blocks are equal. Frames further
-    apart would not tell: two codings of one image differ more than noise. `frozen` is the answer
-    as of the last frame that was shown; it may be read by another thread.
+    decoded to equal pixels, but for the frame now and then that it sends whole. So an image that
+    is frozen has, in half of the pairs of frames that follow each other at once, over FROZEN_US,
+    FROZEN_SHARE of its blocks equal. A camera that lives has that too where the view is still and
+    the coding too coarse for the noise of its sensor; but when it then sends a whole image, that is
+    another one. So of the frames up to REACH_US ago, those of every part of that time, some must
+    have at least SAME_SHARE of the blocks that have structure in common with the newest one.
+    `frozen` is the answer as of the last frame that was shown; it may be read by another thread.
     """
 
     def __init__(self) -> None:
@@ -49,6 +58,7 @@ class Stillness:
         self._first: NDArray[np.float32] | None = None
         self._at_us = NO_TIME
         self._pairs: deque[tuple[int, float]] = deque(maxlen=_MOST_PAIRS)
+        self._past: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_PAST)
 
     def wants(self, time_us: int) -> bool:
         """Whether this frame is to be shown: every frame must be asked for."""
@@ -67,13 +77,29 @@ class Stillness:
             self._first = None
         while len(self._pairs) > _LEAST_PAIRS and self._pairs[1][0] <= time_us - FROZEN_US:
             self._pairs.popleft()
-        self.frozen = self._repeats()
+        few = blocks[_EDGE:-_EDGE, :, ::BLOCK_PIXELS]
+        while len(self._past) > 1 and self._past[1][0] <= time_us - REACH_US:
+            self._past.popleft()
+        self.frozen = self._repeats() and self._is_as_before(few, time_us)
+        self._past.append((time_us, few.copy()))
 
     def _repeats(self) -> bool:
         pairs = self._pairs
         if len(pairs) < _LEAST_PAIRS or pairs[-1][0] - pairs[0][0] < FROZEN_US:
             return False
         return float(np.median([share for _, share in pairs])) >= FROZEN_SHARE
+
+    def _is_as_before(self, few: NDArray[np.float32], time_us: int) -> bool:
+        if not self._past or self._past[0][0] > time_us - REACH_US:
+            return False
+        structured = few.std(axis=2) >= _PLAIN
+        best: dict[int, float] = {}
+        for then_us, before in self._past:
+            same = (np.abs(before - few).max(axis=2) < _EQUAL)[structured]
+            share = float(same.mean()) if same.size >= _LEAST_BLOCKS else 0.0
+            part = min(_PARTS, (time_us - then_us) * _PARTS // REACH_US)
+            best[part] = max(best.get(part, 0.0), share)
+        return min(best.values()) >= SAME_SHARE
 
 
 def is_dark(image: NDArray[Any]) -> bool:

@@ -29,6 +29,8 @@ LASTS_US = 10_000_000
 ELSEWHERE_US = 30_000_000
 """For so long the view must be another one, of which nothing is known: something large may stand
 before the camera for a while."""
+UNSEEN_US = 600_000_000
+"""Where no look could tell anything for so long, that is said."""
 SMALLEST = 64
 """Rows and columns of an image that is looked at."""
 _LEAST_LOOKS = 3
@@ -74,6 +76,7 @@ class Sight:
     sharpness: Sharpness = field(default_factory=Sharpness)
     _at_us: int = NO_TIME
     _kept_us: int = NO_TIME
+    _told_us: dict[str, int] = field(default_factory=dict)
     _kept: tuple[bool, bool] = (False, False)
     _shape: tuple[int, ...] = ()
     _shifted: Lasting = field(default_factory=lambda: Lasting(LASTS_US))
@@ -131,10 +134,19 @@ class Sight:
         """Whether it is time for another look."""
         return not 0 <= time_us - self._at_us < LOOK_US
 
+    def unseen(self, time_us: int) -> tuple[str, ...]:
+        """What of `camera.watch` cannot be told: no look of the last UNSEEN_US could."""
+        told = self._told_us
+        return tuple(
+            one for one in self.camera.watch if time_us - told.get(one, time_us) >= UNSEEN_US
+        )
+
     def show(self, luminance: NDArray[Any], time_us: int) -> None:
         """Looks at a frame, [rows, columns] or [rows, columns, channels], uint8 or uint16. One
         that is dark, over-exposed or tiny tells nothing."""
         self._at_us = time_us
+        for what in self.camera.watch:
+            self._told_us.setdefault(what, time_us)
         rows, columns = cut(luminance.shape[1], luminance.shape[0], self.camera.region)
         kept = luminance[rows, columns]
         if min(kept.shape[:2]) < SMALLEST or is_dark(kept) or is_over_exposed(kept):
@@ -146,10 +158,17 @@ class Sight:
             self.sharpness = Sharpness() if known else self.sharpness
         if "moved" in self.camera.watch:
             place = self.viewpoint.look(reduced(picture, WIDTH))
+            self._note("moved", place, time_us)
             self._shifted.tell(_is(place, "shifted"), time_us)
             self._elsewhere.tell(_is(place, "shifted", "elsewhere"), time_us)
         if "blurred" in self.camera.watch and self.view != "moved":
-            self._blurred.tell(self.sharpness.look(picture), time_us)
+            blurred = self.sharpness.look(picture)
+            self._note("blurred", blurred, time_us)
+            self._blurred.tell(blurred, time_us)
+
+    def _note(self, what: str, told: object, time_us: int) -> None:
+        if told is not None:
+            self._told_us[what] = time_us
 
 
 def _view_in(memory: Memory, name: str) -> View | None:

@@ -16,6 +16,8 @@ late is no further behind: a connection that stalls for so long counts as lost."
 
 
 PATIENCE_US = 60_000_000
+LEAST_BEHIND = 10
+"""Of a signal that is read once an hour, two that are late in a row prove nothing."""
 _CATCHES_UP = 4
 
 
@@ -59,13 +61,14 @@ class SourceClock:
     A time more than `skew_us` ahead of its arrival can only be the clock's fault. One that is
     behind may just have been long on its way, as after an outage; then others come after it that
     are less and less behind, or are not at all. A clock that is slow stays behind: when for
-    PATIENCE_US nothing came within `skew_us` and what came did not catch up, it is the clock.
+    PATIENCE_US, and LEAST_BEHIND times, nothing came within `skew_us` and what came did not catch
+    up, it is the clock.
     It is believed again once a time comes within half of `skew_us`.
     """
 
     skew_us: int
     off_us: int = 0
-    _behind: tuple[int, int] | None = None
+    _behind: tuple[int, int, int] | None = None
 
     def believes(self, time_us: int, arrival_us: int) -> bool:
         """Whether `time_us` may be used for what came at `arrival_us`."""
@@ -80,11 +83,11 @@ class SourceClock:
         return True
 
     def _stays_behind(self, off_us: int, arrival_us: int) -> bool:
-        since_us, first_us = self._behind or (arrival_us, off_us)
+        since_us, first_us, times = self._behind or (arrival_us, off_us, 0)
         if off_us - first_us > self.skew_us // _CATCHES_UP:
-            since_us, first_us = arrival_us, off_us
-        self._behind = since_us, first_us
-        return arrival_us - since_us >= PATIENCE_US
+            since_us, first_us, times = arrival_us, off_us, 0
+        self._behind = since_us, first_us, times + 1
+        return arrival_us - since_us >= PATIENCE_US and times + 1 >= LEAST_BEHIND
 
 
 class Pace:

@@ -9,6 +9,7 @@ marks; a camera that was moved takes all of them along.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,6 +43,12 @@ _FAR = 0.35
 _AGREE = 2.0
 _CLEAR = 2.0
 _CLEAR_SHARE = 0.3
+MEAN_LOOKS = 12
+"""By night the mean of so many looks is looked at, which has a third of their noise."""
+_FAINT = 0.6
+RETRY = 60
+"""Where the first minute shows too few marks, one look in so many is learned from: what came later
+shall have stayed for an hour before it is taken for the view."""
 RENEW_LOOKS = 600
 """After so many further looks of which most are here the marks are chosen anew."""
 
@@ -79,8 +86,8 @@ class _Match:
 
 @dataclass(slots=True)
 class Viewpoint:
-    """Learns the view from LEARN_LOOKS looks; where it has no LEAST_MARKS marks it tries again
-    with the next ones.
+    """Learns the view from LEARN_LOOKS looks; where it has no LEAST_MARKS marks it tries again,
+    RETRY times as slowly.
 
     What is lit changes through the day, so the marks are chosen anew every RENEW_LOOKS: `newest`.
     A camera that sinks slowly shall not be followed: the `first` view is kept, and how far the
@@ -92,39 +99,61 @@ class Viewpoint:
     newest: View | None = None
     crept: Floats = field(default_factory=lambda: np.zeros(2))
     _looks: list[Grey] = field(default_factory=list)
-    _before: Grey | None = None
+    _recent: deque[Grey] = field(default_factory=lambda: deque(maxlen=MEAN_LOOKS))
     _since: int = 0
+    _unlearned: int | None = None
 
     def look(self, picture: Grey) -> Place | None:
         """Where the camera looks, by `picture`, grey [rows, columns]; None while that is not
         known, or cannot be told."""
-        flat, before = _flattened(picture), self._before
-        self._before = flat
+        flat = _flattened(picture)
+        if self._recent and self._recent[-1].shape != flat.shape:
+            self._recent.clear()
+        before = self._recent[-1] if self._recent else None
+        self._recent.append(flat)
         if self.first is None or self.first.picture.shape != flat.shape:
             self._learn(flat)
             return None
-        if before is None or before.shape != flat.shape:
+        if before is None:
             return None
         place = self._judged(self.first, flat, flat - before)
         if place == "here":
             self._keep(flat)
-        return place
+        return self._faint(self.first) if place is None else place
 
-    def _judged(self, first: View, flat: Grey, change: Grey) -> Place | None:
+    def _faint(self, first: View) -> Place | None:
+        """What the mean of the last looks shows, where one look was not enough. What is only not
+        to be found in it proves nothing: by another light much looks different."""
+        if len(self._recent) < MEAN_LOOKS:
+            return None
+        looks = np.array(self._recent)
+        # With every other sign they are as noisy, and what stands still goes.
+        noise = (looks[::2].sum(axis=0) - looks[1::2].sum(axis=0)) / MEAN_LOOKS
+        place = self._judged(first, looks.mean(axis=0), noise * np.float32(np.sqrt(2)), _FAINT)
+        return None if place == "elsewhere" else place
+
+    def _judged(
+        self, first: View, flat: Grey, change: Grey, least: float = _CONTRAST / 2
+    ) -> Place | None:
         if self.newest is None:
-            return _place(first, np.zeros(2), flat, change)
-        place = _place(self.newest, self.crept, flat, change)
+            return _place(first, np.zeros(2), flat, change, least)
+        place = _place(self.newest, self.crept, flat, change, least)
         # It may look again as it did then, with the light back on.
-        if place != "here" and _place(first, np.zeros(2), flat, change) == "here":
+        if place != "here" and _place(first, np.zeros(2), flat, change, least) == "here":
             return "here"
         return place
 
     def _learn(self, flat: Grey) -> None:
+        if self._unlearned is not None:
+            self._unlearned += 1
+            if self._unlearned % RETRY:
+                return
         if self._looks and self._looks[0].shape != flat.shape:
             self._looks.clear()
         self._looks.append(flat)
         if len(self._looks) == LEARN_LOOKS:
             self.first, self.newest, self.crept = _view(self._looks), None, np.zeros(2)
+            self._unlearned = 0 if self.first is None else None
             self._looks.clear()
 
     def _keep(self, flat: Grey) -> None:
@@ -173,21 +202,27 @@ def _view(looks: list[Grey]) -> View | None:
     return View(picture, marks) if spread >= LEAST_SPREAD else None
 
 
-def _place(view: View, crept: Floats, flat: Grey, change: Grey) -> Place | None:
+def _place(view: View, crept: Floats, flat: Grey, change: Grey, least: float) -> Place | None:
     """Where the camera looks, by a view that is `crept` from the first one, and by the `change`
-    since the look before."""
-    found = _match(view, flat, change)
+    since the look before. What is to be seen has a contrast of `least`."""
+    found = _match(view, flat, change, least)
     if not found.told:
         return None
     here = found.here(crept)
     if found.share(here) >= HERE_SHARE:
         return "here"
-    if _together(found, here) or _far(view, flat, change):
+    if _together(found, here) or _far(view, flat, change, least):
         return "shifted"
     return "elsewhere" if found.share(here) < ELSEWHERE_SHARE else None
 
 
-def _match(view: View, flat: Grey, change: Grey, jump: tuple[int, int] = (0, 0)) -> _Match:
+def _match(
+    view: View,
+    flat: Grey,
+    change: Grey,
+    least: float = _CONTRAST / 2,
+    jump: tuple[int, int] = (0, 0),
+) -> _Match:
     """The marks near `jump` in `flat`. Where the `change` since the look before is as large as what
     is seen, by noise or rain or because something moves, nothing is to be seen."""
     found = _correlations(view, flat, jump)
@@ -195,16 +230,16 @@ def _match(view: View, flat: Grey, change: Grey, jump: tuple[int, int] = (0, 0))
     at = np.stack(np.unravel_index(flatly.argmax(axis=1), found.shape[1:]), axis=1)
     off = at - _NEAR + np.array(jump) + _between(found, at)
     noise = _contrast(change, view.marks) / np.sqrt(2)
-    clear = _contrast(flat, view.marks) >= np.maximum(_CONTRAST / 2, _CLEAR * noise)
+    clear = _contrast(flat, view.marks) >= np.maximum(least, _CLEAR * noise)
     return _Match(clear, clear & (flatly.max(axis=1) >= _ALIKE), off)
 
 
-def _far(view: View, flat: Grey, change: Grey) -> bool:
+def _far(view: View, flat: Grey, change: Grey, least: float) -> bool:
     """Whether the marks are found together further away."""
     jump = _jump(view.picture, flat)
     if max(abs(jump[0]) / flat.shape[0], abs(jump[1]) / flat.shape[1]) > _FAR:
         return False
-    found = _match(view, flat, change, jump)
+    found = _match(view, flat, change, least, jump)
     return _together(found, np.zeros(len(view.marks), bool))
 
 

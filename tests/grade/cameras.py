@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.plant.cameras import Camera
 from edge.core.scenes import Stillness, View, is_dark, is_over_exposed
 from edge.core.sight import Sight
+from tests.clips import decoded, encode_h264
 from tests.grade.photos import Photo
 from tests.simulation.scenery import Fault, Scenery, Weather
 
@@ -159,19 +162,33 @@ def _trial(
     return Trial(name, planted, size, weather, judged, frozenset(told), None)
 
 
-def froze(scenery: Scenery, *, frozen: bool, fps: int = 15, seconds: int = 12) -> int | None:
-    """After how many seconds it is told that a picture with a running clock stands still."""
-    still, second = Stillness(), 0
-    for number in range(fps * seconds):
-        second = number // fps
-        if frozen and number % fps == 0:
-            image = scenery.frame(second)
-        elif not frozen:
-            image = scenery.frame(number / fps)
-        if still.wants(number * 1_000_000 // fps):
-            still.show(_stamped(image, number), number * 1_000_000 // fps)
+CODINGS: dict[str, dict[str, Any]] = {
+    "fine": {"crf": "23"},
+    "coarse": {"crf": "32"},
+    "constant, 1.5 bit a pixel and s": {"bit_rate": 1.5},
+    "constant, a fifth of that": {"bit_rate": 0.3},
+}
+FILM_S, FILM_FPS = 20, 10
+_NOISE = 1.5
+
+
+def froze(scenery: Scenery, coding: str, *, frozen: bool) -> int | None:
+    """After how many seconds an idle view, by a camera with a running clock, is called frozen."""
+    first, still = scenery.still(_NOISE), Stillness()
+    film = []
+    for number in range(FILM_S * FILM_FPS):
+        image = _stamped(first if frozen else scenery.still(_NOISE), number)
+        image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+        film.append(np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8))
+    how = dict(CODINGS[coding])
+    if "bit_rate" in how:
+        how["bit_rate"] = int(how["bit_rate"] * image.size)
+    for number, image in enumerate(decoded(encode_h264(film, fps=FILM_FPS, gop=20, **how))):
+        time_us = number * 1_000_000 // FILM_FPS
+        if still.wants(time_us):
+            still.show(image, time_us)
         if still.frozen:
-            return second
+            return number // FILM_FPS
     return None
 
 

@@ -1,5 +1,6 @@
-"""The real photos from which cameras' pictures are made, by source. What no source of the first
-part has in common with the second: the parameters were chosen on the first."""
+"""The real photos from which cameras' pictures are made, by source. The parameters were chosen on
+the first part, which has all of which any figure was seen meanwhile; no photo is in both, and three
+of the materials are in the second alone."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ Part = Literal["chosen-on", "held-out"]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 _BELT = Path(__file__).parents[2] / "vigia" / "demo" / "data" / "belt" / "good"
 _CHOSEN_PIPED = {"PA_BFT01_TL", "PA_BDP01_TL"}
-_CHOSEN_TANKS = 8
+_CHOSEN_TANKS = 14
+_CHOSEN_FIELDS = 6
+_CHOSEN_THERMAL = 16
 
 
 def photos(part: Part, each: int = 6) -> dict[str, Photo]:
@@ -43,7 +46,8 @@ def _surfaces(part: Part, each: int) -> dict[str, Photo]:
     for folder in sorted((SHARED / "piped" / "data").glob("*")):
         if (folder.name in _CHOSEN_PIPED) == (part == "chosen-on"):
             files = sorted(folder.glob("**/*_ND_*.bmp"))
-            walls = list(_walls(files).items())[:: max(1, len(files) // 4 // each)]
+            # Of the others every second one was seen.
+            walls = list(_walls(files).items())[part == "held-out" :: 2]
             found |= {f"{folder.name}-{name}": one for name, one in walls[:each]}
     return found
 
@@ -67,7 +71,7 @@ def _tanks(part: Part, each: int) -> dict[str, Photo]:
     files = sorted((SHARED / "petronor" / "images").glob("*"))
     mine = files[:_CHOSEN_TANKS] if part == "chosen-on" else files[_CHOSEN_TANKS:]
     found = {}
-    for file in mine[: 2 * each]:
+    for file in _spread(mine, 2 * each):
         image = _read(file)
         high, wide = image.shape[:2]
         found[f"tank-{file.stem}"] = image[high // 8 : high * 7 // 8, wide // 30 : wide * 7 // 8]
@@ -82,13 +86,22 @@ def _fields(part: Part, each: int) -> dict[str, Photo]:
     first: dict[str, str] = {}
     for row in csv.DictReader(index.open()):
         first.setdefault(row["group"], row["file"])
-    groups = sorted(first)[0::2] if part == "chosen-on" else sorted(first)[1::2]
-    return {f"field-{one}": _read(index.parent / first[one]) for one in groups[:each]}
+    groups = sorted(first)
+    held = groups[1::2][_CHOSEN_FIELDS:]
+    mine = [one for one in groups if one not in held] if part == "chosen-on" else held
+    return {f"field-{one}": _read(index.parent / first[one]) for one in mine[:each]}
 
 
 def _thermal(part: Part, each: int) -> dict[str, Photo]:
-    files = sorted((SHARED / "radiometric").glob("**/*.jpg")) if part == "held-out" else []
-    return {f"thermal-{file.stem}": _read(file) for file in files[:each]}
+    """Other things in infrared, in the colours and with the display of many makes."""
+    files = sorted((SHARED / "radiometric").glob("**/*.jpg"))
+    mine = files[:_CHOSEN_THERMAL] if part == "chosen-on" else files[_CHOSEN_THERMAL:]
+    return {f"thermal-{file.stem}": _read(file) for file in _spread(mine, 2 * each)}
+
+
+def _spread(files: list[Path], count: int) -> list[Path]:
+    """`count` of them at most, from all over."""
+    return files[:: max(1, len(files) // count)][:count] if files else []
 
 
 def _read(file: Path) -> Photo:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from contracts.plant.model import Signal
 from contracts.readings import Quality
 from edge.core.health import Watch
-from edge.core.stamps import SourceClock
 from tests.grade.series import Floats, Series
 
 Times = NDArray[np.int64]
@@ -50,11 +49,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """The graded part as it is: how long, and how many episodes of each kind were told."""
+    """The graded part as it is, but for what its source calls anomalous: how long, and how many
+    episodes of each kind were told."""
 
     source: str
     name: str
-    days: float
+    hours: float
     finds: dict[str, int]
 
 
@@ -92,9 +92,11 @@ def clean(series: Series, rules: Rules) -> Clean:
     """The graded part with nothing planted."""
     cut = int(len(series.values) * FIT_SHARE)
     codes = told(rules, series.times_us[cut:], series.values[cut:])
-    days = (series.times_us[-1] - series.times_us[cut]) / 86_400e6
-    finds = {kind: _episodes(codes == code) for kind, code in KINDS.items()}
-    return Clean(series.source, series.name, float(days), finds)
+    strange = series.strange[cut:]
+    passed_us = np.diff(series.times_us[cut:], append=series.times_us[-1])
+    hours = float(passed_us[~strange].sum()) / 3_600e6
+    finds = {kind: _episodes((codes == code) & ~strange) for kind, code in KINDS.items()}
+    return Clean(series.source, series.name, hours, finds)
 
 
 def _episodes(hits: Bools) -> int:
@@ -107,53 +109,48 @@ def trials(series: Series, rules: Rules, seed: int) -> Iterator[Trial]:
     cut = int(len(series.values) * FIT_SHARE)
     times, values = series.times_us[cut:], series.values[cut:]
     for begin in rng.integers(len(values) // 10, len(values) * 6 // 10, _TRIALS).tolist():
-        sizes = {f"{share:g} of its span": share * rules.span for share in (0.3, 1.0, 3.0)}
-        assert rules.signal.jump is not None
-        sizes["2.5 times what it may"] = 2.5 * rules.signal.jump.step
-        for size, height in sizes.items():
-            for kind in ("spike", "step"):
-                found = _leap(rules, times, values, begin, kind, height)
-                yield Trial(series.source, kind, size, found)
-        yield _beyond(series.source, rules, times, values, begin)
-        if rules.after_us:
-            yield _stuck(series.source, rules, times, values, begin)
-        else:
-            yield Trial(series.source, "stuck", "for 2 of its times", None, judged=False)
+        for planted, size, end, changed in _leaps(rules, values, begin):
+            found = _first(rules, times, changed, begin, min(end, begin + 3), planted)
+            yield Trial(series.source, planted, size, found)
+        for size, value in _beyond(rules).items():
+            changed = values.copy()
+            changed[begin : begin + 3] = value
+            found = _first(rules, times, changed, begin, begin + 3, "out-of-range")
+            yield Trial(series.source, "out-of-range", size, found)
+        yield _stuck(series.source, rules, times, values, begin)
 
 
-def _leap(
-    rules: Rules, times: Times, values: Floats, begin: int, kind: str, height: float
-) -> float | None:
-    changed = values.copy()
-    end = begin + 1 if kind == "spike" else len(values)
-    changed[begin:end] += height
-    return _first(rules, times, changed, begin, min(end, begin + 3), kind)
+def _leaps(rules: Rules, values: Floats, begin: int) -> Iterator[tuple[str, str, int, Floats]]:
+    """What, how large, until when, and the values with it."""
+    sizes = {f"{share:g} of its span": share * rules.span for share in (0.3, 1.0, 3.0)}
+    assert rules.signal.jump is not None
+    sizes["2.5 times what it may"] = 2.5 * rules.signal.jump.step
+    for size, height in sizes.items():
+        for planted, end in (("spike", begin + 1), ("step", len(values))):
+            changed = values.copy()
+            changed[begin:end] += height
+            yield planted, size, end, changed
 
 
-def _beyond(
-    source: str,
-    rules: Rules,
-    times: Times,
-    values: Floats,
-    begin: int,
-) -> Trial:
-    changed = values.copy()
+def _beyond(rules: Rules) -> dict[str, float]:
+    """Values that the signal cannot have."""
     assert rules.signal.range is not None
-    changed[begin] = rules.signal.range[1] + rules.span
-    found = _first(rules, times, changed, begin, begin + 1, "out-of-range")
-    return Trial(source, "out-of-range", "a span beyond", found)
+    low, high = rules.signal.range
+    return {
+        "a hundredth of its span above": high + 0.01 * rules.span,
+        "a hundredth of its span below": low - 0.01 * rules.span,
+        "far above": high + 1e6,
+    }
 
 
-def _stuck(
-    source: str,
-    rules: Rules,
-    times: Times,
-    values: Floats,
-    begin: int,
-) -> Trial:
+def _stuck(source: str, rules: Rules, times: Times, values: Floats, begin: int) -> Trial:
+    if not rules.after_us:
+        return Trial(source, "stuck", "for 2 of its times", None, judged=False)
     changed = values.copy()
     end = int(np.searchsorted(times, times[begin] + 2 * rules.after_us))
     changed[begin:end] = values[begin]
+    if end >= len(times):
+        return Trial(source, "stuck", "for 2 of its times", None, judged=False)
     found = _first(rules, times, changed, begin, end, "stuck")
     return Trial(source, "stuck", "for 2 of its times", found)
 
@@ -171,45 +168,3 @@ def _first(
     wanted = [KINDS[one] for one in _NOT_BELIEVED.get(planted, (planted,))]
     hits = np.flatnonzero(np.isin(codes, wanted))
     return float(times[begin + hits[0]] - times[begin]) / 1e6 if len(hits) else None
-
-
-SKEW_US = 30_000_000
-CLOCKS = (
-    "20 s ahead (within the limit)",
-    "20 s behind (within the limit)",
-    "45 s ahead",
-    "2 min behind",
-    "drifts 1 s a minute ahead",
-    "drifts 1 s a minute behind",
-    "1970",
-    "right, after an outage of 10 min",
-    "right, some messages 5 min late",
-)
-
-
-def clock(kind: str, seed: int, seconds: int = 7200, period_s: float = 1.0) -> float | None:
-    """After how many seconds from the fault (at 600 s) the clock is not believed."""
-    rng, judge = np.random.default_rng(seed), SourceClock(SKEW_US)
-    for number in range(int(seconds / period_s)):
-        true_s = number * period_s
-        passed_s = max(0.0, true_s - 600)
-        arrival_s = true_s + float(rng.gamma(2, 0.1))
-        if kind.startswith("right, after") and 600 <= true_s < 1200:
-            # What was kept comes in order, a hundred times as fast.
-            arrival_s = 1200 + (true_s - 600) / 100
-        if kind.startswith("right, some") and passed_s and rng.random() < 0.3:
-            arrival_s += 300
-        off_s = 0.0 if not passed_s else _off(kind, passed_s, true_s)
-        if not judge.believes(int((true_s + off_s) * 1e6) + 10**15, int(arrival_s * 1e6) + 10**15):
-            return passed_s
-    return None
-
-
-def _off(kind: str, passed_s: float, true_s: float) -> float:
-    fixed = {"20 s ahead": 20.0, "20 s behind": -20.0, "45 s ahead": 45.0, "2 min": -120.0}
-    for start, off_s in fixed.items():
-        if kind.startswith(start):
-            return off_s
-    if kind.startswith("drifts"):
-        return passed_s / 60 * (1 if kind.endswith("ahead") else -1)
-    return -1e8 if kind == "1970" else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,29 +17,36 @@ from tests.grade.photos import SHARED, Part
 from vigia.demo.recording import PERIOD_US, SIGNALS, recordings
 
 Floats = NDArray[np.float64]
-# Meters that share a site stand on the same side.
-_CHOSEN_METERS = {"1", "17", "2", "18", "4", "19"}
+Bools = NDArray[np.bool_]
+_PUMP = SHARED / "skab" / "data"
+_LABELS = ("anomaly", "changepoint")
+_EPOCH_US = 1_700_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One signal: `times_us` rise, values are finite. Its rules are set by the first FIT_SHARE of
-    it, and it is graded on the rest."""
+    """One signal: `times_us` rise, values are finite; `strange` [n] are those that its source
+    itself calls anomalous. Its rules are set by the first FIT_SHARE of it, and it is graded on
+    the rest."""
 
     source: str
     name: str
     times_us: NDArray[np.int64]
     values: Floats
+    strange: Bools
 
 
 def series(part: Part) -> Iterator[Series]:
-    """All of one part: what comes with the repository is in the first."""
+    """All of one part. What comes with the repository is in the first, and so is all that any
+    figure was seen of while the rules were made."""
     if part == "chosen-on":
         yield from rig()
-    yield from _meters(part)
-    if part == "held-out":
+        yield from _meters()
         yield from _stations()
-        yield from _pump()
+        yield from _pump("anomaly-free")
+    else:
+        yield from _pump("valve1", "valve2", "other")
+        yield from _machines()
 
 
 def rig() -> Iterator[Series]:
@@ -46,19 +54,18 @@ def rig() -> Iterator[Series]:
     for asset, run in recordings().items():
         times_us = np.arange(len(run.rows), dtype=np.int64) * PERIOD_US
         for column, signal in enumerate(SIGNALS):
-            yield Series("rig", f"{asset} {signal}", times_us, run.rows[:, column])
+            yield _clean("rig", f"{asset} {signal}", times_us + _EPOCH_US, run.rows[:, column])
 
 
-def _meters(part: Part) -> Iterator[Series]:
+def _meters() -> Iterator[Series]:
     """Industrial gas meters, hourly."""
     for file in sorted((SHARED / "contugas").glob("*.parquet")):
         number = file.stem.removeprefix("CLIENTE")
-        if (number in _CHOSEN_METERS) == (part == "chosen-on"):
-            table = pq.read_table(file)
-            times = table["Fecha"].to_numpy().astype("datetime64[us]").astype(np.int64)
-            for signal in ("Presion", "Temperatura", "Volumen"):
-                values = table[signal].to_numpy().astype(np.float64)
-                yield _clean("gas meters", f"{number} {signal}", times, values)
+        table = pq.read_table(file)
+        times = table["Fecha"].to_numpy().astype("datetime64[us]").astype(np.int64)
+        for signal in ("Presion", "Temperatura", "Volumen"):
+            values = table[signal].to_numpy().astype(np.float64)
+            yield _clean("gas meters", f"{number} {signal}", times, values)
 
 
 def _stations() -> Iterator[Series]:
@@ -72,15 +79,36 @@ def _stations() -> Iterator[Series]:
             yield _clean("gas stations", f"{file.stem} {name}", times, values)
 
 
-def _pump() -> Iterator[Series]:
-    """A pump and valve rig without anomalies, 1 Hz."""
-    file = SHARED / "skab" / "data" / "anomaly-free" / "anomaly-free.csv"
-    if not file.exists():
-        return
-    head, *rows = list(csv.reader(file.open(encoding="utf-8"), delimiter=";"))
-    times = np.array([_moment(row[0], "%Y-%m-%d %H:%M:%S") for row in rows], np.int64)
-    for at, name in enumerate(head[1:], 1):
-        yield _clean("pump rig", name, times, np.array([_number(row, at) for row in rows]))
+def _pump(*folders: str) -> Iterator[Series]:
+    """Runs of a pump and valve rig, 1 Hz."""
+    for file in sorted(one for folder in folders for one in _PUMP.glob(f"{folder}/*.csv")):
+        head, *rows = list(csv.reader(file.open(encoding="utf-8"), delimiter=";"))
+        times = np.array([_moment(row[0], "%Y-%m-%d %H:%M:%S") for row in rows], np.int64)
+        signals = [name for name in head[1:] if name not in _LABELS]
+        label = head.index("anomaly") if "anomaly" in head else None
+        strange = np.array([label is not None and _number(row, label) > 0 for row in rows])
+        for at, name in enumerate(signals, 1):
+            values = np.array([_number(row, at) for row in rows])
+            full = f"{file.parent.name} {file.stem} {name}"
+            yield _clean("pump rig", full, times, values, strange)
+
+
+def _machines() -> Iterator[Series]:
+    """What computers, roads and machines measure, every 5 minutes or so, with labelled windows."""
+    labels = SHARED / "nab" / "labels" / "combined_windows.json"
+    windows = json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else {}
+    for name, spans in windows.items():
+        if name.split("/")[0] not in ("realKnownCause", "realTraffic", "realAWSCloudwatch"):
+            continue
+        file = SHARED / "nab" / "data" / name
+        rows = list(csv.reader(file.open(encoding="utf-8")))[1:]
+        times = np.array([_moment(row[0], "%Y-%m-%d %H:%M:%S") for row in rows], np.int64)
+        strange = np.zeros(len(rows), bool)
+        for begin, end in spans:
+            first, last = (_moment(text, "%Y-%m-%d %H:%M:%S.%f") for text in (begin, end))
+            strange |= (times >= first) & (times <= last)
+        values = np.array([_number(row, 1) for row in rows])
+        yield _clean("machines", file.stem, times, values, strange)
 
 
 def _moment(text: str, shape: str) -> int:
@@ -98,10 +126,17 @@ def _number(row: list[str], at: int) -> float:
         return float("nan")
 
 
-def _clean(source: str, name: str, times_us: NDArray[np.int64], values: Floats) -> Series:
+def _clean(
+    source: str,
+    name: str,
+    times_us: NDArray[np.int64],
+    values: Floats,
+    strange: Bools | None = None,
+) -> Series:
     rising = np.concatenate([[True], times_us[1:] > np.maximum.accumulate(times_us)[:-1]])
     kept = rising & np.isfinite(values) & (times_us > 0)
-    return Series(source, name, times_us[kept], values[kept])
+    odd = np.zeros(len(times_us), bool) if strange is None else strange
+    return Series(source, name, times_us[kept], values[kept], odd[kept])
 
 
 def is_here(folder: str) -> bool:

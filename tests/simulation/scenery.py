@@ -81,6 +81,11 @@ class Scenery:
         noisy = np.clip(shown + self._rng.normal(0, noise, shown.shape), 0, 255)
         return _coded(_with_clock(noisy.astype(np.uint8), int(at_s)))
 
+    def still(self, noise: float) -> Grey:
+        """What an idle view shows: nothing but the noise of the sensor."""
+        shown = self._views[0] + self._rng.normal(0, noise, self._views[0].shape)
+        return np.asarray(np.clip(shown, 0, 255), np.uint8)
+
     def _framed(self, view: Shown, fault: Fault) -> Shown:
         high, wide = view.shape
         size = round(wide * (1 - 2 * _MARGIN)), round(high * (1 - 2 * _MARGIN))

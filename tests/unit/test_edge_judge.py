@@ -106,7 +106,13 @@ def test_a_clock_ahead_is_not_believed_until_it_is_well_within() -> None:
 
 
 def test_a_clock_behind_is_told_when_nothing_catches_up() -> None:
-    assert clock([0, *[-120] * 9, 0]) == "b" + "b" * 6 + "nnn" + "b"
+    assert clock([0, *[-120] * 9, 0], every_s=5.0) == "b" * 11
+    assert clock([0, *[-120] * 15, 0], every_s=5.0) == "b" + "b" * 12 + "nnn" + "b"
+
+
+def test_of_a_slow_signal_a_few_that_were_late_in_a_row_are_believed() -> None:
+    assert clock([0, *[-300] * 9, 0], every_s=3600.0) == "b" * 11
+    assert clock([0, *[-300] * 11, 0], every_s=3600.0) == "b" * 10 + "nn" + "b"
 
 
 def test_what_was_long_on_its_way_is_believed() -> None:

@@ -85,6 +85,14 @@ def test_a_still_scene_with_the_noise_of_a_sensor_lives(coded: Coded, noise: flo
     assert not any(judged(coded(film(9 * FPS, noise))))
 
 
+@pytest.mark.parametrize("crf", ["30", "36"])
+def test_a_still_scene_that_is_coded_without_its_noise_lives(crf: str) -> None:
+    """Nearly all blocks are skipped, until the next whole image."""
+    for noise, frozen in ((1.5, False), (0.0, True)):
+        coded = encode_h264(film(9 * FPS, noise), fps=FPS, gop=2 * FPS, crf=crf)
+        assert any(judged(decoded(coded))) == frozen
+
+
 def test_a_scene_that_moves_again_lives_again() -> None:
     found = judged([*film(8 * FPS, 0.0), *film(6 * FPS, 2.0)])
     assert found[8 * FPS - 1] and not found[-1]

@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 
 from contracts.plant.cameras import Camera
+from contracts.texts import NOTES, note_text
 from edge.adapters.sight_files import SightFiles
+from edge.core.camera_station import CameraStation
 from edge.core.scenes import is_over_exposed
-from edge.core.sharpness import edges
+from edge.core.sharpness import Sharpness, edges
 from edge.core.sight import Lasting, Sight, reduced
+from edge.core.viewpoint import WIDTH, Viewpoint
 from tests.grade.cameras import LEARNING_S, Watched, cameras, learned
 from tests.grade.photos import shipped
-from tests.simulation.scenery import Fault, Scenery
+from tests.simulation.scenery import Fault, Scenery, Weather
 
 S = 1_000_000
 CAMERA = Camera(rtsp="rtsp://camera/", watch=("moved", "blurred"))
+UNSEEN = tuple(f"works/gate: {NOTES[code]['en']}" for code in ("moved-unseen", "blurred-unseen"))
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,62 @@ def test_what_cannot_be_judged_is_never_told() -> None:
             base = 100 + 40 * (second >= 65)
             sight.show(rng.normal(base, 3, shape).clip(0, 255).astype(np.uint8), second * S)
         assert sight.view == "good"
+
+
+def test_what_cannot_be_told_for_long_is_said(known: tuple[Watched, Scenery]) -> None:
+    watched, scenery = copy.deepcopy(known)
+    assert watched.sight.unseen(LEARNING_S * S) == ()
+    station = CameraStation("works/gate", CAMERA, None, 0)
+    bare = Sight(CAMERA)
+    for second in (0, 1, 599, 600):
+        bare.show(np.full((240, 320), 120, np.uint8), second * S)
+        station.sees(bare.unseen(second * S), second * S)
+        assert station.notes() == (() if second < 600 else UNSEEN), second
+    assert len(station.look(600 * S)) == 2
+    assert note_text(UNSEEN[0], "es").startswith("works/gate: no se puede saber ahora")
+    watched.look(scenery.frame(900), 900)
+    watched.look(scenery.frame(901), 901)
+    station.sees(watched.sight.unseen(901 * S), 901 * S)
+    assert station.notes() == ()
+
+
+@pytest.mark.parametrize(
+    ("weather", "fault", "state"),
+    [
+        ("night", Fault(), "good"),
+        ("night", Fault(shift=0.02), "moved"),
+        ("lamp", Fault(blur=4), "blurred"),
+    ],
+)
+def test_by_night_the_mean_of_looks_is_looked_at(
+    known: tuple[Watched, Scenery], weather: Weather, fault: Fault, state: str
+) -> None:
+    watched, scenery = copy.deepcopy(known)
+    seen(watched, scenery, Fault(), 10)
+    for second in range(100, 140):
+        told = watched.look(scenery.frame(second, weather, fault), second)
+    assert told == state
+    assert watched.sight.unseen(140 * S) == ()
+
+
+def test_a_camera_that_sways_by_night_is_not_blurred(known: tuple[Watched, Scenery]) -> None:
+    rng, (watched, scenery) = np.random.default_rng(4), copy.deepcopy(known)
+    for second in range(60, 120):
+        sway = Fault(shift=float(rng.normal(0, 1 / 640)))
+        assert watched.look(scenery.frame(second, "night", sway), second) == "good"
+
+
+def test_what_came_later_than_the_first_minute_must_stay_for_an_hour(
+    known: tuple[Watched, Scenery],
+) -> None:
+    pictures = [reduced(known[1].frame(second), 640) for second in range(20)]
+    bare = np.full_like(pictures[0], 120)
+    place, sharpness = Viewpoint(), Sharpness()
+    for second in range(300):
+        picture = pictures[second % 20] if 60 <= second < 240 else bare
+        place.look(reduced(picture, WIDTH))
+        sharpness.look(picture)
+    assert place.first is None and sharpness.normal is None
 
 
 def test_another_size_is_learned_anew(known: tuple[Watched, Scenery]) -> None:

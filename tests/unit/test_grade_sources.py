@@ -4,10 +4,11 @@ photos that no source of the held-out part has."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.grade import cameras as graded
-from tests.grade import sensors
+from tests.grade import clocks, sensors, silences
 from tests.grade.photos import shipped
 from tests.grade.series import rig
 from tests.simulation.scenery import Weather
@@ -38,8 +39,9 @@ def test_cameras(number: int) -> None:
 
 def test_a_frozen_picture_with_a_running_clock() -> None:
     name, scenery = next(graded.cameras(shipped(), SEED))
-    assert graded.froze(scenery, frozen=True) is not None, name
-    assert graded.froze(scenery, frozen=False) is None
+    for coding in ("fine", "coarse"):
+        assert graded.froze(scenery, coding, frozen=True) is not None, name
+        assert graded.froze(scenery, coding, frozen=False) is None
 
 
 def test_sensors() -> None:
@@ -55,14 +57,24 @@ def test_sensors() -> None:
                 planted.setdefault(key, []).append(trial.after_s is not None)
     # Some of the outlet meter's own pulses are higher than any in the history.
     assert told["stuck"] == 0 and told["jump"] <= 3
-    for fault in ("stuck for 2 of its times", "out-of-range a span beyond"):
-        assert all(planted[fault]), fault
-    for fault in ("spike 2.5 times what it may", "step 2.5 times what it may"):
+    sure = [key for key in planted if key.startswith(("stuck", "out-of-range"))]
+    assert len(sure) == 4
+    for fault in (*sure, "spike 2.5 times what it may", "step 2.5 times what it may"):
         assert all(planted[fault]), fault
 
 
-@pytest.mark.parametrize("kind", sensors.CLOCKS)
+def test_silences() -> None:
+    for number, one in enumerate(list(rig())[:4]):
+        arrivals = silences.Arrivals(one, SEED + number)
+        assert silences.own(arrivals) == []
+        found = list(silences.planted(arrivals, SEED + number))
+        assert {size for size, _, _ in found} == set(silences.SHARES)
+        for _, silent, after_us in found:
+            assert (after_us is not None) == silent
+
+
+@pytest.mark.parametrize("kind", (*clocks.WRONG, *clocks.RIGHT))
 def test_clocks(kind: str) -> None:
-    right = kind.startswith("right") or "within the limit" in kind
-    found = [sensors.clock(kind, SEED + number, seconds=3600) for number in range(2)]
-    assert [one is None for one in found] == [right, right]
+    times_s = np.arange(3600, dtype=np.float64)
+    found = [clocks.told(kind, times_s, SEED + number) is None for number in range(2)]
+    assert found == [kind in clocks.RIGHT] * 2

@@ -61,6 +61,21 @@ def test_its_camera_can_be_turned_on(lang: Language) -> None:
     assert (camera.username, camera.password.file) == ("viewer", "/etc/vigia/gate-password")
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_it_mentions_can_be_turned_on(lang: Language) -> None:
+    text = with_camera(starter(lang, "plant.yaml"))
+    keys = ("spool", "watch", "skew", "stuck", "jump")
+    for key in keys:
+        text, turned = re.subn(rf"# ({key}: )", r"\1", text)
+        assert turned == 1, key
+    plant, problems = check_plant(text)
+    assert problems == () and plant is not None
+    (signals,), (camera,) = plant.signal_sets.values(), plant.cameras().values()
+    assert (camera.watch, signals.skew) == (("moved", "blurred"), 30_000_000)
+    assert signals.signals[0].stuck is not None and signals.signals[0].jump is not None
+    assert (plant.spool.size_bytes, plant.spool.frames_bytes) == (10**9, 250 * 10**6)
+
+
 def bare(text: str) -> list[str]:
     """The lines without comments and names."""
     lines = [re.sub(r"name: .*", "name:", line) for line in text.splitlines()]
