@@ -17,11 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tests.bench.figures import figure, on_kafka, show
 from tests.bench.frames import frames
-from tests.bench.latency import alarm_latencies
+from tests.bench.latency import latency
 from tests.bench.peers import quix
 from tests.bench.recovery import recovery
 from tests.bench.thermal import thermal
@@ -81,19 +79,6 @@ def names(size: int) -> tuple[str, str, str]:
         f"worker, rule alone, windows of 30 by 5, {batches}",
         f"bare aiokafka, same bytes, {batches}",
     )
-
-
-async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, Any]]:
-    """One run of the whole line; its `runs` are the figures of its parts in time."""
-    print("latency", file=sys.stderr)
-    found = await alarm_latencies(bootstrap, folder)
-    split = [part for part in np.array_split(np.array(found), parts) if len(part)]
-    name = f"MQTT receipt to acknowledged alarm, 1,000 rows/s, {len(found)} alarms"
-    return [
-        figure(f"{name}, p{q}", "ms", [float(np.percentile(part, q)) for part in split])
-        | {"overall": float(np.percentile(found, q))}
-        for q in (50, 99)
-    ]
 
 
 PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {

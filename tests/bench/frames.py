@@ -150,7 +150,6 @@ class _Play:
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(line.plant)]
         argv += ["--kafka", line.bootstrap, "--instance", "bench"]
         argv += ["--spool", str(self._folder / "spool")]
-        argv += ["--spool", str(self._folder / "spool")]
         with (self._folder / "edge.log").open("wb") as output:
             edge = spawn(argv, output=output)
         try:
