@@ -216,7 +216,9 @@ def extract(
     np.clip(scaled, *spec.clip, out=scaled)
     _fill(scaled, keep)
     scaled[why != Why.MEASURED] = 0.0
-    return Extracted(scaled.astype(np.float32, order="C"), why.astype(np.int8), kept.astype(np.int64))
+    return Extracted(
+        scaled.astype(np.float32, order="C"), why.astype(np.int8), kept.astype(np.int64)
+    )
 
 
 def _scaled(raw: Floats, centre: Floats, spread: Floats) -> Floats:

@@ -17,8 +17,8 @@ from broker.reader import read
 from broker.tether import spawn, stop
 from contracts.messages import Alert, Status, decode_json
 from tests.bench.figures import figure
-from tests.bench.processor import Processor
 from tests.bench.plants import assets_of, write_plant
+from tests.bench.processor import Processor
 from tests.chaos.line import Line
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 

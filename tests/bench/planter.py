@@ -42,7 +42,7 @@ def main(port: int, assets: int, hz: int, seconds: int) -> None:
                 which = number % assets
                 phase = (elapsed + which * EPISODE_S / assets) % EPISODE_S
                 stolen = STOLEN if phase < EPISODE_S / 2 else 0.0
-                row = _row(*noise[number].tolist(), stolen)
+                row = _row(noise[number, 0], noise[number, 1], stolen)
                 packets.append(_packet(topics[which], row, number))
             device.sendall(b"".join(packets))
             sent = due
