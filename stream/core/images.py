@@ -27,5 +27,11 @@ def normalised(
     pictures: Pictures, mean: float | Colour, scale: float | Colour
 ) -> NDArray[np.float32]:
     """(pixel - mean) / scale, float32, for every picture and colour."""
-    found = (pictures - np.array(mean, np.float32)) / np.array(scale, np.float32)
-    return np.asarray(found, np.float32)
+    # Whole lines at once: along an axis of three colours numpy takes four times as long.
+    n, height, width, colours = pictures.shape
+    shift, divisor = (
+        np.tile(np.broadcast_to(np.array(one, np.float32), colours), width)
+        for one in (mean, scale)
+    )
+    found = (pictures.reshape(n, height, -1) - shift) / divisor
+    return np.asarray(found, np.float32).reshape(pictures.shape)
