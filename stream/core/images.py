@@ -30,8 +30,7 @@ def normalised(
     # Whole lines at once: along an axis of three colours numpy takes four times as long.
     n, height, width, colours = pictures.shape
     shift, divisor = (
-        np.tile(np.broadcast_to(np.array(one, np.float32), colours), width)
-        for one in (mean, scale)
+        np.tile(np.broadcast_to(np.array(one, np.float32), colours), width) for one in (mean, scale)
     )
     found = (pictures.reshape(n, height, -1) - shift) / divisor
     return np.asarray(found, np.float32).reshape(pictures.shape)

@@ -5,7 +5,7 @@ windows is decided, so that all figures are of the same rows."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +62,14 @@ class Throughput:
         return len(self.features) * HOP_ROWS / (time.perf_counter() - began)
 
     async def worker(
-        self, detectors: tuple[str, ...], count: int = 1, warm: float = WARM
+        self,
+        detectors: tuple[str, ...],
+        count: int = 1,
+        warm: float = WARM,
+        look: Callable[[int], None] | None = None,
     ) -> tuple[float, Line]:
-        """Rows a second of so many worker processes that find everything on the log."""
+        """Rows a second of so many worker processes that find everything on the log. The number
+        of each is told to `look` as it starts to read."""
         self.runs += 1
         prefix = f"bench{self.size}-{self.runs}"
         plant = write_plant(self.folder, assets_of(ASSETS), prefix, detectors)
@@ -74,6 +79,10 @@ class Throughput:
         for name in "abcd"[:count]:
             line.start(name)
         try:
+            if look is not None:
+                await line.begun()
+                for worker in line.workers.values():
+                    look(worker.pid)
             await line.drained()
         finally:
             line.close()
