@@ -8,6 +8,7 @@ frozen or black.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +127,7 @@ def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:
     return np.ascontiguousarray(apart).reshape(BLOCKS, BLOCKS, high * wide)
 
 
+@lru_cache(maxsize=64)
 def _picked(size: int) -> NDArray[np.intp] | None:
     each = min(size // BLOCKS, BLOCK_PIXELS)
     return (np.arange(BLOCKS * each) * size // (BLOCKS * each)) if each else None

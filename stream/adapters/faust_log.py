@@ -31,6 +31,7 @@ sys.argv = _argv
 
 PAUSE_S = 0.01
 GATHER_S = 0.003
+MOST_GATHERS = 3
 FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
 STOP_S = 6.0
@@ -80,8 +81,15 @@ class _Consumer(Consumer):
             moved = not self._ready() or any(map(is_not, before, self._assignments()))
             if not moved:
                 moved = not self._deliver(records)
-            # A fetch costs as much as ten messages: a moment later there are more to share it.
+            await self._gather()
+
+    async def _gather(self) -> None:
+        """A fetch costs as much as ten messages: a moment later there are more to share it, and
+        while the agents are at work nothing is held up by another moment."""
+        for _ in range(MOST_GATHERS):
             await asyncio.sleep(GATHER_S)
+            if not any(lane.working for lane in self._lanes.values()):
+                break
 
     def _ready(self) -> bool:
         """Whether records may be read: outside a rebalance, once we know which are ours."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +31,12 @@ def normalised(
     """(pixel - mean) / scale, float32, for every picture and colour."""
     # Whole lines at once: along an axis of three colours numpy takes four times as long.
     n, height, width, colours = pictures.shape
-    shift, divisor = (
-        np.tile(np.broadcast_to(np.array(one, np.float32), colours), width) for one in (mean, scale)
-    )
-    found = (pictures.reshape(n, height, -1) - shift) / divisor
+    lines = pictures.reshape(n, height, -1)
+    found = (lines - _line(mean, width, colours)) / _line(scale, width, colours)
     return np.asarray(found, np.float32).reshape(pictures.shape)
+
+
+@lru_cache(maxsize=64)
+def _line(one: float | Colour, width: int, colours: int) -> NDArray[np.float32]:
+    """What belongs to each colour, for a line of pixels."""
+    return np.tile(np.broadcast_to(np.array(one, np.float32), colours), width)
