@@ -2,7 +2,8 @@
 
 Everything is on the log before the worker starts. A sample of a thread counts for the innermost
 function that belongs to one of PARTS; samples of threads that wait for work do not count. What
-py-spy wrote is kept in PROFILE_FOLDER, if that is set, for a flame graph.
+py-spy wrote is kept in PROFILE_FOLDER, if that is set, for a flame graph. `python -m
+tests.bench.profile PART...`: some of balance, model and frames.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from broker.kafka_local import LocalKafka
@@ -22,6 +23,7 @@ from tests.bench.frames import FAST, Play, make_clip
 from tests.bench.throughput import Throughput
 
 SIZE, HZ, LIMIT_S = 100, 250, 120
+ROWS = {"balance": "A rule", "model": "The autoencoder"}
 WAITING = (
     "_worker (concurrent/futures/thread.py",
     "select (selectors.py",
@@ -39,15 +41,18 @@ PARTS = (
     ("model's batches", ("stream/adapters/onnx_package.py",)),
     ("rules", ("stream/core/rules.py", "stream/core/aggregates.py", "stream/core/vision.py")),
     ("windows", ("core/windower.py", "core/rowstore.py", "core/segments.py", "core/windows.py")),
-    ("batches to windows", ("stream/core/fleet.py", "stream/core/detect.py", "core/ledger.py")),
+    (
+        "batches to windows",
+        ("core/fleet.py", "core/detect.py", "core/ledger.py", "detect_agent.py"),
+    ),
     ("readings decoded", ("contracts/readings.py",)),
-    ("detections written", ("stream/core/detectors.py", "stream/adapters/detect_agent.py")),
+    ("detections written", ("stream/core/detectors.py", "contracts/identity.py")),
     ("alarms", ("stream/core/alarms.py", "alarm_agent.py", "contracts/messages.py")),
     ("Kafka: fetched", ("aiokafka/consumer/", "faust/", "faust_log.py", "adapters/lane.py")),
     ("Kafka: sent", ("broker/", "aiokafka/producer/", "aiokafka/record/", "contracts/headers.py")),
     ("Kafka: connection", ("aiokafka/",)),
-    ("event loops and threads", ("asyncio/", "mode/", "threading.py", "concurrent/")),
 )
+NOBODYS = "event loops and threads"
 
 
 def main() -> int:
@@ -56,7 +61,7 @@ def main() -> int:
         LocalKafka(Path(name) / "kafka") as kafka,
     ):
         folder = Path(name)
-        asyncio.run(_profile(kafka.bootstrap, folder))
+        asyncio.run(_profile(kafka.bootstrap, folder, sys.argv[1:] or [*ROWS, "frames"]))
         if kept := os.environ.get("PROFILE_FOLDER"):
             Path(kept).mkdir(parents=True, exist_ok=True)
             for file in folder.glob("*.raw"):
@@ -64,15 +69,19 @@ def main() -> int:
     return 0
 
 
-async def _profile(bootstrap: str, folder: Path) -> None:
-    measured = Throughput.prepare(bootstrap, folder, SIZE)
-    for detector, told in (("balance", "A rule"), ("model", "The autoencoder")):
-        recorder = _Recorder(folder / f"{detector}.raw")
-        await measured.worker((detector,), look=recorder.start)
-        print(table(f"{told}, batches of {SIZE} rows", recorder.stacks()))
-    recorder = _Recorder(folder / "frames.raw")
-    await Play(bootstrap, make_clip(folder, FAST), "frames", FAST).waiting(recorder.start)
-    print(table("Frames that wait", recorder.stacks()))
+async def _profile(bootstrap: str, folder: Path, asked: Sequence[str]) -> None:
+    measured: Throughput | None = None
+    for one in asked:
+        recorder = _Recorder(folder / f"{one}.raw")
+        if one == "frames":
+            told = "Frames that wait"
+            play = Play(bootstrap, make_clip(folder, FAST), one, FAST)
+            await play.waiting(recorder.start)
+        else:
+            told = f"{ROWS[one]}, batches of {SIZE} rows"
+            measured = measured or Throughput.prepare(bootstrap, folder, SIZE)
+            await measured.worker((one,), look=recorder.start)
+        print(table(told, recorder.stacks()), flush=True)
 
 
 class _Recorder:
@@ -117,7 +126,7 @@ def part_of(stack: list[str]) -> str:
         for part, words in PARTS:
             if any(word in function for word in words):
                 return part
-    return "other"
+    return NOBODYS
 
 
 if __name__ == "__main__":

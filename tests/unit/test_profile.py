@@ -12,7 +12,8 @@ def test_a_sample_is_the_innermost_owners() -> None:
         part_of([ROOT, "feed (stream/core/windower.py:7)", "argsort (numpy/x.py:1)"]) == "windows"
     )
     assert part_of([ROOT]) == "event loops and threads"
-    assert part_of(["main (somebody.py:1)"]) == "other"
+    sends = [ROOT, "send (aiokafka/conn.py:2)", "write (asyncio/streams.py:3)"]
+    assert part_of(sends) == "Kafka: connection"
 
 
 def test_who_waits_for_work_does_not_count() -> None:
