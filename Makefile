@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full soak bench fuzz grade models lock clean
+.PHONY: help setup demo test check chaos chaos-full soak bench profile fuzz grade models lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ soak: setup $(VENV)/.stamp-dev ## half an hour with faults in it: memory, thread
 
 bench: setup $(VENV)/.stamp-dev $(VENV)-peers/.stamp-peers ## speed beside the physical limits and a peer (BENCH_RUNS, BENCH_JSON)
 	@$(BIN)/python -m tests.bench
+
+profile: setup $(VENV)/.stamp-dev ## what a worker at full load spends its time on (py-spy; PROFILE_FOLDER keeps its files)
+	@$(BIN)/python -m tests.bench.profile
 
 fuzz: setup $(VENV)/.stamp-dev ## bytes that nobody would send, to every decoder (FUZZ_SECONDS, FUZZ_RUNS, FUZZ_SEED, FUZZ_TARGETS, FUZZ_JSON)
 	@$(BIN)/python -m tests.fuzz

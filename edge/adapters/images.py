@@ -14,7 +14,7 @@ from contracts.frames import MAX_FRAME_BYTES, MAX_PIXELS
 from contracts.image_heads import read_head
 from contracts.plant.cameras import Camera
 from edge.core.framing import Picture, attempts, cut, scaled, too_large
-from edge.core.scenes import View, is_dark, is_over_exposed
+from edge.core.scenes import View, unlit
 
 # Read when OpenCV is loaded. What an image's head says is checked before; this is what is decoded.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
@@ -34,7 +34,7 @@ def develop(image: NDArray[Any], camera: Camera, seen: View = "good") -> Picture
     over some time; None when it cannot be made small enough. Raises SourceError."""
     rows, columns = cut(image.shape[1], image.shape[0], camera.region)
     kept = np.ascontiguousarray(image[rows, columns])
-    view: View = "dark" if is_dark(kept) else "over-exposed" if is_over_exposed(kept) else seen
+    view: View = unlit(kept) or seen
     if camera.kind == "thermal" and kept.ndim == 3:
         kept = cv2.cvtColor(kept, cv2.COLOR_BGR2GRAY)
     if camera.encoding == "jpeg" and kept.dtype == np.uint16:

@@ -8,6 +8,7 @@ frozen or black.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -102,25 +103,41 @@ class Stillness:
         return min(best.values()) >= SAME_SHARE
 
 
-def is_dark(image: NDArray[Any]) -> bool:
-    """Whether nearly all blocks of an image, uint8 or uint16, are black and without structure."""
+def unlit(image: NDArray[Any]) -> Literal["dark", "over-exposed"] | None:
+    """What there is to see of an image, uint8 or uint16, if nothing is: see `is_dark` and
+    `is_over_exposed`."""
     blocks = _blocks(image)
     if blocks is None:
-        return False
-    limit = DARK_8 if image.dtype.itemsize == 1 else DARK_16
-    black = (blocks.mean(axis=2) < limit) & (blocks.std(axis=2) < DARK_SPREAD)
-    return bool(black.mean() >= DARK_SHARE)
+        return None
+    deep = image.dtype.itemsize > 1
+    mean = blocks.mean(axis=2)
+    if _without_structure(blocks, mean < (DARK_16 if deep else DARK_8), DARK_SPREAD, DARK_SHARE):
+        return "dark"
+    spread = GLARE_SPREAD * (256 if deep else 1)
+    if _without_structure(blocks, mean >= (GLARE_16 if deep else GLARE_8), spread, GLARE_SHARE):
+        return "over-exposed"
+    return None
+
+
+def is_dark(image: NDArray[Any]) -> bool:
+    """Whether nearly all blocks of an image, uint8 or uint16, are black and without structure."""
+    return unlit(image) == "dark"
 
 
 def is_over_exposed(image: NDArray[Any]) -> bool:
     """Whether most blocks of an image, uint8 or uint16, are white and without structure. The sky
     is, or a wall in the sun: while less than GLARE_SHARE is, the rest may still be seen."""
-    blocks = _blocks(image)
-    if blocks is None:
+    return unlit(image) == "over-exposed"
+
+
+def _without_structure(
+    blocks: NDArray[np.float32], some: NDArray[np.bool_], spread: float, share: float
+) -> bool:
+    """Whether so large a share of the blocks is among `some` and spreads less."""
+    # Spreads take most of the time, and in nearly all pictures the means have decided already.
+    if some.mean() < share:
         return False
-    limit, scale = (GLARE_8, 1) if image.dtype.itemsize == 1 else (GLARE_16, 256)
-    white = (blocks.mean(axis=2) >= limit) & (blocks.std(axis=2) < GLARE_SPREAD * scale)
-    return bool(white.mean() >= GLARE_SHARE)
+    return bool((some & (blocks.std(axis=2) < spread)).mean() >= share)
 
 
 def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:
@@ -136,6 +153,7 @@ def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:
     return np.ascontiguousarray(apart).reshape(BLOCKS, BLOCKS, high * wide)
 
 
+@lru_cache(maxsize=64)
 def _picked(size: int) -> NDArray[np.intp] | None:
     each = min(size // BLOCKS, BLOCK_PIXELS)
     return (np.arange(BLOCKS * each) * size // (BLOCKS * each)) if each else None

@@ -19,7 +19,7 @@ from contracts.headers import NO_TIME
 from contracts.plant.cameras import Camera
 from edge.core.framing import cut
 from edge.core.scenes import View as Seen
-from edge.core.scenes import is_dark, is_over_exposed
+from edge.core.scenes import unlit
 from edge.core.sharpness import GRID, Normal, Sharpness
 from edge.core.viewpoint import WIDTH, View, Viewpoint, view_of
 
@@ -149,7 +149,7 @@ class Sight:
             self._told_us.setdefault(what, time_us)
         rows, columns = cut(luminance.shape[1], luminance.shape[0], self.camera.region)
         kept = luminance[rows, columns]
-        if min(kept.shape[:2]) < SMALLEST or is_dark(kept) or is_over_exposed(kept):
+        if min(kept.shape[:2]) < SMALLEST or unlit(kept):
             return
         picture = reduced(kept[..., 1] if kept.ndim == 3 else kept, _SHARP_WIDTH)
         if picture.shape != self._shape:

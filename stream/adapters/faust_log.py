@@ -32,6 +32,7 @@ sys.argv = _argv
 
 PAUSE_S = 0.01
 GATHER_S = 0.003
+MOST_GATHERS, MANY = 3, 100
 FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
 STOP_S = 6.0
@@ -81,8 +82,16 @@ class _Consumer(Consumer):
             moved = not self._ready() or any(map(is_not, before, self._assignments()))
             if not moved:
                 moved = not self._deliver(records)
-            # A fetch costs as much as ten messages: a moment later there are more to share it.
+            await self._gather(sum(len(some) for some in (records or {}).values()))
+
+    async def _gather(self, fetched: int) -> None:
+        """A fetch costs as much as ten messages: a moment later there are more to share it. After
+        one that brought few, and while an agent is at work, so does another moment, since they
+        would mostly wait."""
+        for _ in range(MOST_GATHERS if fetched < MANY else 1):
             await asyncio.sleep(GATHER_S)
+            if not any(lane.working for lane in self._lanes.values()):
+                break
 
     def _ready(self) -> bool:
         """Whether records may be read: outside a rebalance, once we know which are ours."""

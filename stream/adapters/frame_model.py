@@ -34,10 +34,8 @@ class FrameModel:
 
     def look(self, images: list[Image]) -> list[Sighting]:
         """One sighting for each image, scaled to what the package was trained on."""
-        if not images:
-            return []
-        pictures = np.stack([fitted(image, self.package.manifest.size) for image in images])
-        scores, heat = self.package.score(pictures)
+        size = self.package.manifest.size
+        scores, heat = self.package.score([fitted(image, size) for image in images])
         return [Sighting(float(score), warm) for score, warm in zip(scores, heat, strict=True)]
 
 

@@ -34,6 +34,8 @@ class Lane:
     """For each partition the offset behind what came in."""
     settled: dict[int, int] = field(default_factory=dict)
     """And that behind what the agent is done with, acknowledged."""
+    working: bool = False
+    """Whether the agent works on a step: what comes meanwhile must wait for its end."""
     _waiting: deque[Record] = field(default_factory=deque)
     _waiting_bytes: int = 0
     _gaps: dict[int, int] = field(default_factory=dict)
@@ -118,7 +120,9 @@ class Lane:
         generation = self._generation
         taken = self._take()
         behind = {record.partition: record.offset + 1 for record in taken}
+        self.working = True
         settled = await self.agent.handle(taken)
+        self.working = False
         if before is not None:
             await before
         return asyncio.create_task(self._settle(generation, behind, settled))

@@ -29,8 +29,10 @@ class ImagePackage:
     manifest: ImageManifest
     session: Any
 
-    def score(self, images: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scores float32 [n] and heat float32 [n, rows, columns] of `images` of the package's
+    def score(
+        self, images: Pictures | list[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores float32 [n] and heat float32 [n, rows, columns] of n `images` of the package's
         size, RGB. One picture goes through the model at a time, which costs no more than many do:
         so its score is the same to the last bit whatever stands beside it. Raises ModelError where
         the model fails or the pictures have another shape."""
@@ -39,7 +41,7 @@ class ImagePackage:
         heat = np.empty((len(images), rows, columns), np.float32)
         try:
             for at in range(len(images)):
-                image = preprocess(images[at : at + 1], self.manifest)
+                image = preprocess(images[at][None], self.manifest)
                 found = self.session.run(("score", "heat"), {"image": image})
                 scores[at : at + 1], heat[at : at + 1] = found
         except FAULTS as error:

@@ -83,7 +83,9 @@ def to_grid(block: WindowBlock, signals: tuple[str, ...], rows: int) -> Floats:
     Of two rows in one slot the later counts. Raises ValueError for a signal the block lacks."""
     columns = [block.signals.index(signal) for signal in signals]
     slots = (block.times_us - block.starts_us[:, None]) * rows // block.width_us
-    quality, values = block.quality[:, :, columns], block.values[:, :, columns]
+    quality, values = block.quality, block.values
+    if signals != block.signals:
+        quality, values = quality[:, :, columns], values[:, :, columns]
     good = (quality == Quality.GOOD) | (quality == Quality.HELD)
     if slots.shape[1] == rows and block.present.all() and (slots == np.arange(rows)).all():
         return values if good.all() else np.where(good, values, np.nan)

@@ -121,7 +121,8 @@ def raw_features(values: Floats, signals: Sequence[str], features: Sequence[Feat
     missing or the feature has no meaning there (no flow, no pressure). Raises KeyError for a
     signal that is not in `signals`."""
     index = {signal: position for position, signal in enumerate(signals)}
-    out = np.empty((*values.shape[:-1], len(features)))
+    # One feature behind the other in memory: along an axis of three numpy is ten times as slow.
+    out = np.moveaxis(np.empty((len(features), *values.shape[:-1])), 0, -1)
     for position, feature in enumerate(features):
         columns = [values[..., index[signal]] for signal in feature.signals]
         out[..., position] = _COMPUTE[feature.kind](*columns)
@@ -160,6 +161,8 @@ def pulse_rows(imbalance: Floats, centre: Floats | float, excess: float) -> Bool
 def widen(hits: Bools, before: int, after: int) -> Bools:
     """`hits` [..., T] and the `before` rows before and `after` rows after each."""
     out = hits.copy()
+    if not hits.any():
+        return out
     for step in range(1, after + 1):
         out[..., step:] |= hits[..., :-step]
     for step in range(1, before + 1):
@@ -209,11 +212,20 @@ def extract(
     kept = keep.sum(axis=1)
     why = np.where(kept >= spec.min_rows, Why.MEASURED, Why.PULSE)
     why[present.sum(axis=1) < spec.min_rows] = Why.MISSING
-    scaled = (raw - centre[:, None, :]) / spread[:, None, :]
+    scaled = _scaled(raw, centre, spread)
     np.clip(scaled, *spec.clip, out=scaled)
     _fill(scaled, keep)
     scaled[why != Why.MEASURED] = 0.0
-    return Extracted(scaled.astype(np.float32), why.astype(np.int8), kept.astype(np.int64))
+    return Extracted(
+        scaled.astype(np.float32, order="C"), why.astype(np.int8), kept.astype(np.int64)
+    )
+
+
+def _scaled(raw: Floats, centre: Floats, spread: Floats) -> Floats:
+    """Feature by feature, as they lie in memory."""
+    by_feature = np.moveaxis(raw, -1, 0) - centre.T[:, :, None]
+    by_feature /= spread.T[:, :, None]
+    return np.moveaxis(by_feature, 0, -1)
 
 
 def _fill(scaled: Floats, keep: Bools) -> None:

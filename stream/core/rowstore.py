@@ -30,12 +30,13 @@ class Rows:
 
     def take(self, index: Bools | I64) -> Rows:
         """These rows."""
+        at = np.arange(len(self))[index]
         return Rows(
-            self.slots[index],
-            self.times[index],
-            self.first[index],
-            self.values[index],
-            self.quality[index],
+            self.slots[at],
+            self.times[at],
+            self.first[at],
+            rows_at(self.values, at),
+            rows_at(self.quality, at),
         )
 
     def followed_by(self, other: Rows) -> Rows:
@@ -82,8 +83,8 @@ class RowStore:
             np.repeat(slots, self.count[slots]),
             self._times[index],
             self._first[index],
-            self._values[index],
-            self._quality[index],
+            rows_at(self._values, index),
+            rows_at(self._quality, index),
         )
 
     def keys(self, slots: I64) -> tuple[I64, I64, I64]:
@@ -93,7 +94,7 @@ class RowStore:
 
     def gather(self, index: I64) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """The values and quality of the rows that lie at `index`, of any shape."""
-        return self._values[index], self._quality[index]
+        return rows_at(self._values, index), rows_at(self._quality, index)
 
     def add(self, rows: Rows) -> I64:
         """Adds rows, whose slots rise. Of several rows of one time the first stays: the slots of
@@ -164,7 +165,7 @@ class RowStore:
     def _move(self, slots: I64, to: I64) -> None:
         source, target = self._index(slots), expand(to, self.count[slots])
         for array in (self._times, self._first, self._values, self._quality):
-            array[target] = array[source]
+            array[target] = rows_at(array, source)
         self._begin[slots] = to
 
     def _rebuild(self, slots: I64, need: I64) -> None:
@@ -184,9 +185,14 @@ class RowStore:
         self._base, self._begin, self._room = base, base.copy(), room
 
 
+def rows_at(array: NDArray[Any], index: I64) -> NDArray[Any]:
+    """`array[index]`: of rows of several numbers numpy takes a tenth of the time so."""
+    return array.take(index, axis=0)
+
+
 def _moved(array: NDArray[Any], source: I64, target: I64, size: int) -> NDArray[Any]:
     new = np.empty((size, *array.shape[1:]), array.dtype)
-    new[target] = array[source]
+    new[target] = rows_at(array, source)
     return new
 
 

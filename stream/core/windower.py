@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.readings import ReadingBatch
-from stream.core.rowstore import Rows, RowStore
+from stream.core.rowstore import Rows, RowStore, rows_at
 from stream.core.segments import (
     I64,
     Bools,
@@ -220,7 +220,8 @@ class Windower:
         times = chunk.times[index]
         first = np.maximum(self.spec.first_of(times), turn.before[batch] + 1)
         slots = turn.slots[turn.of[batch]]
-        rows = Rows(slots, times, first, chunk.values[index], chunk.quality[index])
+        values, quality = rows_at(chunk.values, index), rows_at(chunk.quality, index)
+        rows = Rows(slots, times, first, values, quality)
         taken = first <= self.spec.last_of(times)
         if not taken.all():
             refused = ~taken & self._counted[slots]

@@ -2,8 +2,8 @@
 
 Every round measures everything once, one after the other, so that a slow moment of the machine
 is a slow moment for all; BENCH_RUNS rounds (5). `python -m tests.bench PART...` measures some of
-throughput, latency, frames and thermal; and recovery, which takes four minutes a round and is
-measured only when it is named.
+throughput, workers, latency, frames and thermal; and size and recovery, which take four minutes a
+round and are measured only when they are named.
 """
 
 from __future__ import annotations
@@ -17,29 +17,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tests.bench.figures import figure, on_kafka, show
 from tests.bench.frames import frames
-from tests.bench.latency import alarm_latencies
-from tests.bench.peers import quix
+from tests.bench.latency import latency
+from tests.bench.peers import PROGRAMS, bytewax_is_missing, peer
 from tests.bench.recovery import recovery
+from tests.bench.size import size
 from tests.bench.thermal import thermal
 from tests.bench.throughput import Throughput
+from tests.bench.workers import workers
 
 SIZES = (100, 500)
 """Rows in a batch; 500 is what an edge writes at most, when it catches up."""
 ONNX = "bare ONNX Runtime, same windows"
-PEER_FORMS = {
-    "Quix Streams, mean of 30 by 5, batches of 100 rows": "batches",
-    "Quix Streams, mean of 30 by 5, a row a message": "rows",
-}
+FORMS = {"batches": "batches of 100 rows", "rows": "a row a message"}
 
 
 def main() -> int:
     rounds = int(os.environ.get("BENCH_RUNS", "5"))
     figures = []
-    for part in sys.argv[1:] or [part for part in PARTS if part != "recovery"]:
+    for part in sys.argv[1:] or [part for part in PARTS if part not in LONG]:
         for one in PARTS[part](rounds):
             show(one)
             figures.append(one)
@@ -52,6 +49,7 @@ async def throughput(bootstrap: str, folder: Path, rounds: int) -> list[dict[str
     """Rows a second, each figure with its runs."""
     runs: dict[str, list[float]] = defaultdict(list)
     lines = [Throughput.prepare(bootstrap, folder, size) for size in SIZES]
+    peers = _peers()
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         runs[ONNX].append(lines[0].bare_onnx())
@@ -61,21 +59,34 @@ async def throughput(bootstrap: str, folder: Path, rounds: int) -> list[dict[str
             runs[model].append(rate)
             runs[reader].append(await measured.bare_reader(line))
             runs[rules].append((await measured.worker(("balance",)))[0])
-        for form in PEER_FORMS:
-            runs[form].append(await quix(bootstrap, folder, PEER_FORMS[form], lines[0].log))
-    figures = [figure(name, "rows/s", runs[name]) for name in (ONNX, *PEER_FORMS)]
-    for size in SIZES:
-        model, rules, reader = names(size)
+        for name, (who, form) in peers.items():
+            runs[name].append(await peer(bootstrap, folder, who, form, lines[0].log))
+    figures = [figure(name, "rows/s", runs[name]) for name in (ONNX, *peers)]
+    for rows in SIZES:
+        model, rules, reader = names(rows)
         figures.append(figure(reader, "rows/s", runs[reader]))
         for name in (model, rules):
-            for other in (ONNX, reader, *PEER_FORMS):
+            for other in (ONNX, reader, *peers):
                 figures.append(figure(name, "rows/s", runs[name], other, runs[other]))
     return figures
 
 
-def names(size: int) -> tuple[str, str, str]:
+def _peers() -> dict[str, tuple[str, str]]:
+    """Each peer in each form, by the name of its figure."""
+    missing = bytewax_is_missing()
+    if missing:
+        print(f"without Bytewax: {missing}", file=sys.stderr)
+    return {
+        f"{who}, mean of 30 by 5, {told}": (who, form)
+        for who in PROGRAMS
+        for form, told in FORMS.items()
+        if not (missing and who == "Bytewax")
+    }
+
+
+def names(rows: int) -> tuple[str, str, str]:
     """The figures of one batch size: with the autoencoder, with rules alone, bare aiokafka."""
-    batches = f"batches of {size} rows"
+    batches = f"batches of {rows} rows"
     return (
         f"worker, autoencoder, windows of 30 by 5, {batches}",
         f"worker, rule alone, windows of 30 by 5, {batches}",
@@ -83,26 +94,16 @@ def names(size: int) -> tuple[str, str, str]:
     )
 
 
-async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, Any]]:
-    """One run of the whole line; its `runs` are the figures of its parts in time."""
-    print("latency", file=sys.stderr)
-    found = await alarm_latencies(bootstrap, folder)
-    split = [part for part in np.array_split(np.array(found), parts) if len(part)]
-    name = f"MQTT receipt to acknowledged alarm, 1,000 rows/s, {len(found)} alarms"
-    return [
-        figure(f"{name}, p{q}", "ms", [float(np.percentile(part, q)) for part in split])
-        | {"overall": float(np.percentile(found, q))}
-        for q in (50, 99)
-    ]
-
-
 PARTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "throughput": partial(on_kafka, throughput),
+    "workers": partial(on_kafka, workers),
     "latency": partial(on_kafka, latency),
     "frames": partial(on_kafka, frames),
     "thermal": thermal,
+    "size": partial(on_kafka, size),
     "recovery": partial(on_kafka, recovery),
 }
+LONG = ("size", "recovery")
 
 
 if __name__ == "__main__":

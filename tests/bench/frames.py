@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +51,16 @@ async def frames(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, An
     """All figures, each with its runs."""
     runs: dict[str, list[float]] = defaultdict(list)
     latencies: list[list[float]] = []
-    clips = {fps: _clip(folder, fps) for fps in (FAST, SLOW)}
+    clips = {fps: make_clip(folder, fps) for fps in (FAST, SLOW)}
     package = load_image_package(MODEL)
     for number in range(rounds):
         print(f"frames, round {number + 1} of {rounds}", file=sys.stderr)
         runs[BARE].append(_bare(clips[FAST], package))
-        runs[LINE].append(await _Play(bootstrap, clips[FAST], f"all{number}", FAST).waiting())
-        live = _Play(bootstrap, clips[FAST], f"live{number}", FAST)
+        runs[LINE].append(await Play(bootstrap, clips[FAST], f"all{number}", FAST).waiting())
+        live = Play(bootstrap, clips[FAST], f"live{number}", FAST)
         runs[LIVE].append(await live.live())
         latencies.append(await live.latencies_ms())
-        plant = _Play(bootstrap, clips[SLOW], f"slow{number}", KEPT)
+        plant = Play(bootstrap, clips[SLOW], f"slow{number}", KEPT)
         runs["cameras"].append(await plant.live() / KEPT)
     found = [figure(BARE, "frames/s a core", runs[BARE])]
     found += [figure(one, "frames/s a core", runs[one], BARE, runs[BARE]) for one in (LINE, LIVE)]
@@ -74,8 +75,8 @@ async def frames(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, An
     return found
 
 
-def _clip(folder: Path, fps: int) -> Path:
-    """720p: noise on a scene that gets bright and dark in turn."""
+def make_clip(folder: Path, fps: int) -> Path:
+    """A file of 720p: noise on a scene that gets bright and dark in turn."""
     r = np.random.default_rng(0)
     noise = r.integers(0, 30, (8, SIZE[1] // 2, SIZE[0] // 2, 3)).astype(np.uint8)
     images = []
@@ -105,7 +106,7 @@ def _bare(clip: Path, package: ImagePackage) -> float:
     return count / (time.process_time() - began)
 
 
-class _Play:
+class Play:
     """One play of a clip by all cameras, `kept` frames/s of it; to be used once."""
 
     def __init__(self, bootstrap: str, clip: Path, prefix: str, kept: int) -> None:
@@ -125,22 +126,25 @@ class _Play:
         await self._done()
         return await self._seen(spent + _cpu(worker) - begun)
 
-    async def waiting(self) -> float:
-        """The same, where the worker starts when all frames are written."""
+    async def waiting(self, look: Callable[[int], None] | None = None) -> float:
+        """The same, where the worker starts when all frames are written. Its number is told to
+        `look`."""
         await self._line.create()
         start_up = _cpu(await self._worker("a"))
         self._line.close()
         spent = await self._edge()
-        worker = await self._worker("b")
+        worker = await self._worker("b", look)
         await self._done()
         return await self._seen(spent + _cpu(worker) - start_up)
 
-    async def _worker(self, name: str) -> psutil.Process:
+    async def _worker(self, name: str, look: Callable[[int], None] | None = None) -> psutil.Process:
         """A worker that has told that it is there, and has settled."""
         self._line.start(name)
         async for record in read(self._line.bootstrap, f"{self._line.prefix}.status"):
             if decode_json(Status, record.value).process == f"stream/{name}-{self._line.started}":
                 break
+        if look is not None:
+            look(self._line.workers[name].pid)
         await asyncio.sleep(_SETTLE_S)
         return psutil.Process(self._line.workers[name].pid)
 
@@ -149,7 +153,6 @@ class _Play:
         line = self._line
         argv = [sys.executable, "-m", "edge", "run", "--plant", str(line.plant)]
         argv += ["--kafka", line.bootstrap, "--instance", "bench"]
-        argv += ["--spool", str(self._folder / "spool")]
         argv += ["--spool", str(self._folder / "spool")]
         with (self._folder / "edge.log").open("wb") as output:
             edge = spawn(argv, output=output)

@@ -1,53 +1,89 @@
-"""From MQTT to alarm: a real Mosquitto, edge, Kafka and worker at 1,000 rows a second, on-delay
-and lateness 0. Assets lose water in turn, so that alarms are raised and cleared all the time."""
+"""From MQTT to alarm: a real Mosquitto, edge, Kafka and worker on this machine, on-delay and
+lateness 0, a message a row. The worker has the rule and the autoencoder."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.reader import read
 from broker.tether import spawn, stop
 from contracts.messages import Alert, Status, decode_json
-from tests.bench.plants import NORMAL, assets_of, write_plant
+from tests.bench.figures import figure
+from tests.bench.plants import assets_of, write_plant
+from tests.bench.processor import Processor
 from tests.chaos.line import Line
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 
-ASSETS, HZ, SECONDS, EPISODE_S = 100, 10, 60, 6
+RATES = {500: 50, 1_000: 100, 5_000: 500}
+"""Rows a second, and of how many assets: each has ten rows a second."""
+HZ, SECONDS = 10, 60
+SETTLE_S = 8.0
 
 
-async def alarm_latencies(bootstrap: str, folder: Path) -> list[float]:
+async def latency(bootstrap: str, folder: Path, parts: int) -> list[dict[str, Any]]:
+    """One run of the whole line for each rate (BENCH_RATES: which); `runs` are the figures of its
+    parts in time."""
+    found = []
+    for rate in map(int, os.environ.get("BENCH_RATES", "").split() or RATES):
+        print(f"latency at {rate:,} rows/s", file=sys.stderr)
+        some, spent = await alarm_latencies(bootstrap, folder, rate)
+        split = [part for part in np.array_split(np.array(some), parts) if len(part)]
+        name = f"MQTT receipt to acknowledged alarm, {rate:,} rows/s, {len(some)} alarms"
+        for q in (50, 99):
+            runs = [float(np.percentile(part, q)) for part in split]
+            overall = {"overall": float(np.percentile(some, q))}
+            found.append(figure(f"{name}, p{q}", "ms", runs) | overall)
+        for process, seconds in spent.items():
+            name = f"processor time at {rate:,} rows/s, {process}"
+            found.append(figure(name, "s/s", [seconds / SECONDS]))
+    return found
+
+
+async def alarm_latencies(
+    bootstrap: str, folder: Path, rate: int
+) -> tuple[list[float], dict[str, float]]:
     """Milliseconds from the receipt of the row that completed the window to the broker's
-    acknowledgement of the alert, for every alert of a run."""
+    acknowledgement of the alert, for every alert of a run; and what each process took meanwhile."""
     program = find_mosquitto()
     if program is None:
         raise SystemExit("bench: no Mosquitto; as root `make test` installs it")
-    plant = write_plant(folder, assets_of(ASSETS), "latency", ("balance", "model"))
-    line = Line(bootstrap, "latency", 4, plant, [])
+    prefix = f"latency{rate}"
+    plant = write_plant(folder, assets_of(RATES[rate]), prefix, ("balance", "model"))
+    line = Line(bootstrap, prefix, 4, plant, [])
     await line.create()
-    with Mosquitto(program, folder / "mosquitto") as broker:
-        argv = [sys.executable, "-m", "edge", "run", "--plant", str(plant), "--kafka", bootstrap]
-        argv += ["--mqtt", f"{broker.host}:{broker.port}", "--instance", "bench"]
-        argv += ["--spool", str(folder / "spool")]
-        argv += ["--spool", str(folder / "spool")]
-        with (folder / "edge.log").open("wb") as output:
-            edge = spawn(argv, output=output)
+    with Mosquitto(program, folder / f"mosquitto{rate}") as broker, _edge(line, broker):
         line.start("a")
         try:
             await _running(line)
-            await asyncio.to_thread(_publish, broker)
+            processor = Processor.now()
+            await _plant(broker, rate)
+            spent = processor.spent()
             await asyncio.sleep(2)
         finally:
             line.close()
-            await asyncio.to_thread(stop, edge)
-    return await _latencies(line)
+    return await _latencies(line), spent
+
+
+@contextmanager
+def _edge(line: Line, broker: Mosquitto) -> Iterator[None]:
+    folder = line.plant.parent
+    argv = [sys.executable, "-m", "edge", "run", "--plant", str(line.plant)]
+    argv += ["--kafka", line.bootstrap, "--mqtt", f"{broker.host}:{broker.port}"]
+    argv += ["--instance", "bench", "--spool", str(folder / f"{line.prefix}-spool")]
+    with (folder / f"{line.prefix}-edge.log").open("wb") as output:
+        edge = spawn(argv, output=output)
+    try:
+        yield
+    finally:
+        stop(edge)
 
 
 async def _running(line: Line) -> None:
@@ -57,42 +93,14 @@ async def _running(line: Line) -> None:
         seen.add(decode_json(Status, record.value).process.split("/")[0])
         if seen == {"edge", "stream"}:
             break
-    await asyncio.sleep(8)
+    await asyncio.sleep(SETTLE_S)
 
 
-def _publish(broker: Mosquitto) -> None:
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bench-planter")
-    client.max_inflight_messages_set(1000)
-    client.connect(broker.host, broker.port)
-    client.loop_start()
-    r = np.random.default_rng(3)
-    names = [asset.split("/")[1] for asset in assets_of(ASSETS)]
-    began, total = time.monotonic(), SECONDS * HZ * ASSETS
-    for number in range(total):
-        # Assets are spread over the period, as sensors are.
-        due = began + number / (HZ * ASSETS)
-        if (wait := due - time.monotonic()) > 0:
-            time.sleep(wait)
-        which = number % ASSETS
-        phase = (time.monotonic() - began + which * EPISODE_S / ASSETS) % EPISODE_S
-        payload = _row(r, stolen=0.05 if phase < EPISODE_S / 2 else 0.0)
-        client.publish(f"bench/{names[which]}", payload, qos=1)
-    client.loop_stop()
-    client.disconnect()
-
-
-def _row(r: np.random.Generator, stolen: float) -> str:
-    inlet = 1 + float(r.normal(0, 0.002))
-    outlet = inlet * (1 - NORMAL - stolen) + float(r.normal(0, 0.002))
-    return json.dumps(
-        {
-            "t": time.time_ns() // 1_000_000,
-            "flow1": inlet,
-            "flow2": outlet,
-            "pre1": float(np.exp(-1.30)) * inlet**2,
-            "pre2": float(np.exp(-1.28)) * outlet**2,
-        }
-    )
+async def _plant(broker: Mosquitto, rate: int) -> None:
+    argv = ["-m", "tests.bench.planter", str(broker.port), str(RATES[rate]), str(HZ), str(SECONDS)]
+    planter = await asyncio.create_subprocess_exec(sys.executable, *argv)
+    if await planter.wait():
+        raise SystemExit("bench: the planter failed")
 
 
 async def _latencies(line: Line) -> list[float]:

@@ -1,11 +1,13 @@
 """Rows a second of the same hopping mean by others, on the same broker and the same batches: Quix
-Streams, from a virtual environment of its own (`make bench` makes it)."""
+Streams, and Bytewax where there is one for this Python, from a virtual environment of its own
+(`make bench` makes it)."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +18,39 @@ from broker.topics import TopicSpec, create_topics
 from contracts.partitions import partition_of
 from contracts.readings import ReadingBatch, encode
 from contracts.record import Outgoing
-from tests.bench.throughput import HOP_ROWS, PARTITIONS, rate
+from tests.bench.plants import HOP_ROWS
+from tests.bench.throughput import PARTITIONS, rate
 
 PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
-QUIX_ROWS = {"batches": 200_000, "rows": 100_000}
+PROGRAMS = {"Quix Streams": "quix_peer.py", "Bytewax": "bytewax_peer.py"}
+PEER_ROWS = {"batches": 200_000, "rows": 100_000}
 """How much of the input each form gets; at a tenth of the worker's speed all of it takes long."""
 LIMIT_S = 300.0
 
 
-async def quix(bootstrap: str, folder: Path, form: str, log: Sequence[ReadingBatch]) -> float:
-    """Rows a second of Quix Streams doing a mean of 30 rows by 5, between the acknowledgements of
-    its windows. `form` is `batches`, or `rows`: a row a message. Topics are made anew."""
-    name = f"quix-{form}-{len(list(folder.glob('quix-*')))}"
+@cache
+def bytewax_is_missing() -> str:
+    """Why Bytewax cannot be measured; empty where it can. It has no wheels for Python 3.13 on."""
+    asked = [str(PEERS), "-c", "import bytewax.connectors.kafka"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return done.stderr.strip().rsplit("\n", 1)[-1] if done.returncode else ""
+
+
+async def peer(
+    bootstrap: str, folder: Path, who: str, form: str, log: Sequence[ReadingBatch]
+) -> float:
+    """Rows a second of one of PROGRAMS doing a mean of 30 rows by 5, between the acknowledgements
+    of its windows. `form` is `batches`, or `rows`: a row a message. Topics are made anew."""
+    program = PROGRAMS[who]
+    kind = f"{program.split('_')[0]}-{form}"
+    name = f"{kind}-{len(list(folder.glob(f'{kind}-*.log')))}"
     topics = (f"{name}-in", f"{name}-out")
     # Quix gives a result the time of its window: when it came, the broker must say.
     broker_time = {"message.timestamp.type": "LogAppendTime"}
     await create_topics(bootstrap, [TopicSpec(topic, PARTITIONS, broker_time) for topic in topics])
-    part = _first(log, QUIX_ROWS[form])
+    part = _first(log, PEER_ROWS[form])
     await _publish(bootstrap, topics[0], _batches(part) if form == "batches" else _rows(part))
-    argv = [str(PEERS), str(Path(__file__).with_name("quix_peer.py")), form]
+    argv = [str(PEERS), str(Path(__file__).with_name(program)), form]
     argv += ["--kafka", bootstrap, "--topic", topics[0], "--to", topics[1]]
     with (folder / f"{name}.log").open("wb") as output:
         subprocess.run(
@@ -46,7 +62,7 @@ async def quix(bootstrap: str, folder: Path, form: str, log: Sequence[ReadingBat
         )
     windows = [(r.timestamp_ms, 1) async for r in read(bootstrap, topics[1], until_end=True)]
     if len(windows) * HOP_ROWS < 0.8 * sum(len(batch.times_us) for batch in part):
-        raise SystemExit(f"bench: Quix decided {len(windows)} windows: see {name}.log")
+        raise SystemExit(f"bench: {who} decided {len(windows)} windows: see {name}.log")
     return rate(windows)
 
 

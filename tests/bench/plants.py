@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.headers import NO_TIME
 from contracts.readings import Column, Position, ReadingBatch
@@ -15,7 +16,7 @@ from tests.chaos.world import PERIOD_US, SIGNALS, START_US
 LIKE = "whut/pumps-2"
 NORMAL = 0.016
 COLUMNS = tuple(Column(signal) for signal in SIGNALS)
-WINDOW = "{width: 3s, hop: 500ms}"
+WINDOW_ROWS, HOP_ROWS = 30, 5
 
 
 def assets_of(count: int) -> list[str]:
@@ -23,13 +24,23 @@ def assets_of(count: int) -> list[str]:
     return [f"bench/a{number:03d}" for number in range(count)]
 
 
-def write_plant(folder: Path, assets: list[str], prefix: str, detectors: tuple[str, ...]) -> Path:
-    """A plant file with some of the detectors `balance` and `model`, each with its alarm."""
+def write_plant(
+    folder: Path,
+    assets: list[str],
+    prefix: str,
+    detectors: tuple[str, ...],
+    period_us: int = PERIOD_US,
+) -> Path:
+    """A plant file with some of the detectors `balance` and `model`, each with its alarm. The
+    package of the model is made where there is none, for windows of rows so far apart."""
+    width, hop = WINDOW_ROWS * period_us, HOP_ROWS * period_us
+    window = f"{{width: {width // 1000}ms, hop: {hop // 1000}ms}}"
     known = {
-        "balance": f"{{id: balance, kind: imbalance, window: {WINDOW}, inlet: flow1, "
+        "balance": f"{{id: balance, kind: imbalance, window: {window}, inlet: flow1, "
         f"outlet: flow2, limit: 0.012, baseline: {json.dumps(dict.fromkeys(assets, NORMAL))}}}",
-        "model": f"{{id: model, kind: autoencoder, window: {WINDOW}, package: model}}",
+        "model": f"{{id: model, kind: autoencoder, window: {window}, package: model}}",
     }
+    every = f"{period_us // 1000}ms"
     signals = [
         f"{{id: {signal}, topic: 'bench/{{asset}}', pointer: /{signal}, time: /t}}"
         for signal in SIGNALS
@@ -42,7 +53,7 @@ def write_plant(folder: Path, assets: list[str], prefix: str, detectors: tuple[s
         "    assets:",
         *(f"      - {{id: {asset.split('/')[1]}, signals: line}}" for asset in assets),
         "signal_sets:",
-        f"  line: {{rows: {{period: 100ms}}, lateness: 0, signals: [{', '.join(signals)}]}}",
+        f"  line: {{rows: {{period: {every}}}, lateness: 0, signals: [{', '.join(signals)}]}}",
         "detectors:",
         *(f"  - {known[name]}" for name in detectors),
         "alarms:",
@@ -50,17 +61,18 @@ def write_plant(folder: Path, assets: list[str], prefix: str, detectors: tuple[s
     ]
     path = folder / f"{prefix}.yaml"
     path.write_text("\n".join(lines))
-    _fit(folder / "model", assets)
+    _fit(folder / "model", assets, width)
     return path
 
 
-def _fit(model: Path, assets: list[str]) -> None:
+def _fit(model: Path, assets: list[str], width_us: int) -> None:
     """The shipped package, with the scaling of one rig asset for all these."""
     if model.exists():
         return
     shutil.copytree(Path(__file__).parents[2] / "models" / "whut-lstm", model)
     manifest = json.loads((model / "manifest.json").read_text())
     manifest["assets"] |= {asset: manifest["assets"][LIKE] for asset in assets}
+    manifest["window"]["width_us"] = width_us
     (model / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -75,14 +87,19 @@ def batches(assets: list[str], rows: int, size: int) -> list[ReadingBatch]:
         watermark = before + 1 if number else NO_TIME
         position = Position(number, watermark, int(times[-1]) + 1, before, int(times[-1]))
         for asset in assets:
-            inlet = 1 + r.normal(0, 0.002, size)
-            outlet = inlet * (1 - NORMAL) + r.normal(0, 0.002, size)
-            pressure = (np.exp(-1.30) * inlet**2, np.exp(-1.28) * outlet**2)
-            values = np.column_stack((inlet, outlet, *pressure))
+            values = signals_of(r, size)
             quality = np.zeros(values.shape, np.uint8)
             found.append(ReadingBatch(asset, position, COLUMNS, times, values, quality))
     last = Position(number + 1, int(times[-1]) + 1, int(times[-1]) + 60_000_000, int(times[-1]))
     return found + [_heartbeat(asset, last) for asset in assets]
+
+
+def signals_of(r: np.random.Generator, rows: int) -> NDArray[np.float64]:
+    """float64 [rows, 4]: what a pipeline that loses nothing sends."""
+    inlet = 1 + r.normal(0, 0.002, rows)
+    outlet = inlet * (1 - NORMAL) + r.normal(0, 0.002, rows)
+    pressure = (np.exp(-1.30) * inlet**2, np.exp(-1.28) * outlet**2)
+    return np.column_stack((inlet, outlet, *pressure))
 
 
 def _heartbeat(asset: str, position: Position) -> ReadingBatch:

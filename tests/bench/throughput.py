@@ -5,7 +5,7 @@ windows is decided, so that all figures are of the same rows."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from stream.core.detect import Detect, Fetched
 from stream.core.detectors import Detector
 from stream.core.features import extract
 from stream.core.rules import rule
-from tests.bench.plants import assets_of, batches, write_plant
+from tests.bench.plants import HOP_ROWS, assets_of, batches, write_plant
 from tests.chaos.line import Line
 
-ASSETS, ROWS, PARTITIONS, HOP_ROWS = 200, 800_000, 4, 5
+ASSETS, ROWS, PARTITIONS = 200, 800_000, 4
 WARM = 0.15
 """The share of a worker's detections that is left out: it starts within it."""
 
@@ -61,20 +61,32 @@ class Throughput:
             self.package.session.run(("score", "errors"), {"window": batch})
         return len(self.features) * HOP_ROWS / (time.perf_counter() - began)
 
-    async def worker(self, detectors: tuple[str, ...]) -> tuple[float, Line]:
-        """Rows a second of one worker process that finds everything on the log."""
+    async def worker(
+        self,
+        detectors: tuple[str, ...],
+        count: int = 1,
+        warm: float = WARM,
+        look: Callable[[int], None] | None = None,
+    ) -> tuple[float, Line]:
+        """Rows a second of so many worker processes that find everything on the log. The number
+        of each is told to `look` as it starts to read."""
         self.runs += 1
         prefix = f"bench{self.size}-{self.runs}"
         plant = write_plant(self.folder, assets_of(ASSETS), prefix, detectors)
         line = Line(self.bootstrap, prefix, PARTITIONS, plant, self.log)
         await line.create()
         await line.publish()
-        line.start("a")
+        for name in "abcd"[:count]:
+            line.start(name)
         try:
+            if look is not None:
+                await line.begun()
+                for worker in line.workers.values():
+                    look(worker.pid)
             await line.drained()
         finally:
             line.close()
-        return await _rate(line), line
+        return await _rate(line, warm), line
 
     async def bare_reader(self, line: Line) -> float:
         """Rows a second of aiokafka reading the same bytes and doing nothing with them."""
@@ -112,21 +124,21 @@ def _features(
     return features[: len(features) // BATCH * BATCH]
 
 
-async def _rate(line: Line) -> float:
+async def _rate(line: Line, warm: float) -> float:
     acknowledged: list[tuple[int, int]] = []
     async for record in read(line.bootstrap, f"{line.prefix}.detections", until_end=True):
         count = len(decode_json(DetectionBatch, record.value))
         acknowledged.append((record.timestamp_ms, count))
-    return rate(acknowledged)
+    return rate(acknowledged, warm)
 
 
-def rate(acknowledged: Sequence[tuple[int, int]]) -> float:
+def rate(acknowledged: Sequence[tuple[int, int]], warm: float = WARM) -> float:
     """Rows a second by the broker's own clock: (time in ms, windows) of every message with
-    results; the first WARM of the windows is left out."""
+    results; the first `warm` of the windows is left out."""
     acknowledged = sorted(acknowledged)
     times = np.array([at for at, _ in acknowledged])
     counts = np.cumsum([count for _, count in acknowledged])
-    start = int(np.searchsorted(counts, counts[-1] * WARM))
+    start = int(np.searchsorted(counts, counts[-1] * warm))
     start = int(np.searchsorted(times, times[start], side="right")) - 1
     windows = counts[-1] - counts[start]
     return float(windows * HOP_ROWS / ((times[-1] - times[start]) / 1000))

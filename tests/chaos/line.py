@@ -115,6 +115,11 @@ class Line:
             status = decode_json(Status, record.value)
             self.statuses[status.process] = status
 
+    async def begun(self) -> None:
+        """Returns once a worker has told of itself: it reads."""
+        async for _ in read(self.bootstrap, f"{self.prefix}.status"):
+            return
+
     async def drained(self) -> None:
         """Returns once everything is read, decided and committed."""
         least, since = None, time.monotonic()

@@ -98,3 +98,14 @@ def test_a_manifest_without_a_field_is_refused(package: Path, field: str) -> Non
     manifest(package, lambda m: m.pop(field))
     with pytest.raises(ModelError, match=field):
         load_package(package)
+
+
+@pytest.mark.parametrize("beside", [0, 14, 15, 127, 128, 300])
+def test_a_score_is_the_same_whatever_stands_beside_it(package: Path, beside: int) -> None:
+    loaded = load_package(package)
+    shape = (loaded.manifest.window.rows, len(loaded.manifest.features))
+    windows = np.random.default_rng(7).normal(0, 2, (1 + beside, *shape)).astype(np.float32)
+    score, errors = loaded.score(windows[-1:])
+    scores, all_errors = loaded.score(windows)
+    assert len(scores) == 1 + beside
+    assert (scores[-1], all_errors[-1].tolist()) == (score[0], errors[0].tolist())

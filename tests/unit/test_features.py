@@ -85,7 +85,17 @@ def test_windows_with_too_few_rows_say_why() -> None:
     assert list(extracted.why) == [Why.MISSING, Why.PULSE, Why.MEASURED]
     assert list(extracted.measured) == [False, False, True]
     assert not extracted.x[:2].any()
-    assert extracted.x.dtype == np.float32
+    assert extracted.x.dtype == np.float32 and extracted.x.flags.c_contiguous
+
+
+def test_features_are_scaled_by_their_own_asset() -> None:
+    values, centre = windows(2), np.array([[0.03, -1.3], [0.02, -1.2]])
+    spread = np.array([[0.004, 0.01], [0.5, 2.0]])
+    raw = raw_features(values, SIGNALS, SPEC.features)
+    for at in range(2):
+        expected = np.clip((raw[at] - centre[at]) / spread[at], *SPEC.clip)
+        found = extract(values, SIGNALS, SPEC, centre, spread).x[at]
+        np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.floats(0.0, 0.4))

@@ -26,6 +26,8 @@ class FakeAgent:
     open: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
     handled: int = 0
+    watched: Lane | None = None
+    worked: list[bool] = field(default_factory=list)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         self.seen.append(f"assigned {sorted(partitions)}")
@@ -33,6 +35,8 @@ class FakeAgent:
     async def handle(self, records: Sequence[Record]) -> Settled:
         first, last = records[0].offset, records[-1].offset
         self.handled += len(records)
+        if self.watched is not None:
+            self.worked.append(self.watched.working)
         self.seen.append(f"handle {first}-{last}")
 
         async def settle() -> Mapping[int, int]:
@@ -72,6 +76,17 @@ class Working:
 async def working(agent: FakeAgent) -> Working:
     lane = Lane("t", agent)
     return Working(lane, asyncio.create_task(lane.work()))
+
+
+async def test_a_lane_works_while_its_agent_handles_and_not_while_that_is_acknowledged(
+    agent: FakeAgent, working: Working
+) -> None:
+    lane = working.lane
+    agent.watched = lane
+    lane.assign(frozenset({0}))
+    lane.deliver(0, records(0, 2))
+    await until(lambda: "send 0-1" in agent.seen)
+    assert agent.worked == [True] and not lane.working
 
 
 async def test_the_next_records_are_handled_while_the_last_ones_are_acknowledged(
