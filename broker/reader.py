@@ -41,12 +41,18 @@ async def read(
 
 async def read_tail(bootstrap: str, topic: str, partition: int, max_records: int) -> list[Record]:
     """The last `max_records` offsets of a partition; fewer records where it is compacted."""
-    return await _read_partition(bootstrap, topic, partition, max_records)
+    async with aclosing(_partition(bootstrap, topic, partition, max_records)) as records:
+        return [record async for record in records]
 
 
-async def read_compacted(bootstrap: str, topic: str, partition: int) -> list[Record]:
-    """All records of a partition up to its present end, in order; of a key the last counts."""
-    return await _read_partition(bootstrap, topic, partition, None)
+async def read_compacted(
+    bootstrap: str, topic: str, partition: int
+) -> AsyncGenerator[Record, None]:
+    """All records of a partition up to its present end, in order; of a key the last counts. There
+    may be many more than keys: what is not compacted yet."""
+    async with aclosing(_partition(bootstrap, topic, partition, None)) as records:
+        async for record in records:
+            yield record
 
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
@@ -58,9 +64,9 @@ async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
         return {place.partition: offset for place, offset in ends.items()}
 
 
-async def _read_partition(
+async def _partition(
     bootstrap: str, topic: str, partition: int, max_records: int | None
-) -> list[Record]:
+) -> AsyncGenerator[Record, None]:
     places = [place for place in await _places(bootstrap, topic) if place.partition == partition]
     if not places:
         raise BrokerError(f"topic {topic} has no partition {partition}")
@@ -71,7 +77,8 @@ async def _read_partition(
         if max_records is not None:
             begin = {place: max(begin[place], end[place] - max_records) for place in places}
         async with aclosing(_records(consumer, begin, end, None)) as records:
-            return [record async for record in records]
+            async for record in records:
+                yield record
 
 
 async def _records(

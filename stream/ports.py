@@ -65,4 +65,4 @@ class AlarmStore(Protocol):
     """The compacted topic of alarm states."""
 
     async def load(self, partitions: Iterable[int]) -> list[AlarmState]:
-        """Every state that is kept in these partitions, older ones of an alarm too."""
+        """The newest state of every alarm in these partitions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from broker.reader import read_compacted
@@ -24,7 +25,7 @@ from contracts.plant.model import Kafka
 from contracts.record import Outgoing, Record
 from contracts.topics import ALARMS, ALERTS
 from stream.adapters.letters import Letters
-from stream.core.alarms import Alarms
+from stream.core.alarms import Alarms, keep_newest
 from stream.ports import AlarmStore, Publisher, Settled
 
 _log = logging.getLogger(__name__)
@@ -38,10 +39,15 @@ class CompactedAlarms:
     topic: str
 
     async def load(self, partitions: Iterable[int]) -> list[AlarmState]:
-        states = []
+        newest: dict[str, AlarmState] = {}
         for partition in sorted(partitions):
-            states += states_in(await read_compacted(self.bootstrap, self.topic, partition))
-        return states
+            # One by one: Kafka keeps many states of an alarm for hours before it compacts them.
+            reading = read_compacted(self.bootstrap, self.topic, partition)
+            async with aclosing(reading) as records:
+                async for record in records:
+                    for state in states_in([record]):
+                        keep_newest(newest, state)
+        return list(newest.values())
 
 
 def states_in(records: Iterable[Record]) -> list[AlarmState]:

@@ -182,6 +182,14 @@ def _alert(state: AlarmState, transition: Transition, one: Detection) -> Alert:
     )
 
 
+def keep_newest(states: dict[str, AlarmState], state: AlarmState) -> None:
+    """Puts `state` among the states by alarm, unless the one there has applied more: a worker that
+    lost its partitions without knowing it may have written an older one later."""
+    known = states.get(state.alarm)
+    if known is None or state.applied_us >= known.applied_us:
+        states[state.alarm] = state
+
+
 @dataclass(slots=True)
 class Alarms:
     """The alarming half of a worker: all alarms of the partitions that it owns.
@@ -203,15 +211,11 @@ class Alarms:
         self._rules = {d.id: self.plant.rules_of(d.id) for d in self.plant.detectors}
 
     def assign(self, states: Iterable[AlarmState]) -> None:
-        """Forget all, and start from what the compacted topic holds: of several states of one
-        alarm the one that has applied most. A worker that lost its partitions without knowing
-        it may have written an older one later."""
+        """Forget all, and start from what the compacted topic holds."""
         self._states.clear()
         self._marks.clear()
         for state in states:
-            known = self._states.get(state.alarm)
-            if known is None or state.applied_us >= known.applied_us:
-                self._states[state.alarm] = state
+            keep_newest(self._states, state)
 
     def apply(self, batch: DetectionBatch) -> tuple[list[Alert], list[AlarmState]]:
         """What happened with `batch`, in order, and the last state of each alarm that changed."""

@@ -70,12 +70,12 @@ async def test_tail_and_whole_partition(kafka: RunningKafka, topic_prefix: str) 
     assert numbers(await read_tail(bootstrap, topic, 1, 7)) == list(range(493, 500))
     assert numbers(await read_tail(bootstrap, topic, 1, 9000)) == list(range(500))
     assert await read_tail(bootstrap, topic, 0, 7) == []
-    assert numbers(await read_compacted(bootstrap, topic, 1)) == list(range(500))
+    assert numbers([r async for r in read_compacted(bootstrap, topic, 1)]) == list(range(500))
     assert await end_offsets(bootstrap, topic) == {0: 0, 1: 500}
     with pytest.raises(BrokerError, match="no partition 2"):
         await read_tail(bootstrap, topic, 2, 7)
     with pytest.raises(BrokerError, match="there is no topic"):
-        await read_compacted(bootstrap, f"{topic}-missing", 0)
+        await anext(read_compacted(bootstrap, f"{topic}-missing", 0))
 
 
 async def test_following_goes_on_after_kafka_was_killed(own_kafka: LocalKafka) -> None:
