@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from broker.metadata import ask_seldom
 from contracts.errors import BrokerError
 
 
@@ -18,6 +20,7 @@ async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap, client_id="vigia-admin", request_timeout_ms=10_000
     )
+    ask_seldom(client._client)
     with mapped(bootstrap):
         try:
             await client.start()
@@ -39,12 +42,25 @@ async def groupless_consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         max_partition_fetch_bytes=4_194_304,
         request_timeout_ms=10_000,
     )
+    ask_seldom(consumer._client)
     with mapped(bootstrap):
         try:
             await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """While Kafka is away aiokafka ends what it is fetching and takes that for a cancellation of
+    whoever stops it; its connections are then still open."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        await consumer._client.close()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def partition_counts(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:
@@ -63,4 +79,6 @@ def mapped(bootstrap: str) -> Iterator[None]:
         yield
     except KafkaError as error:
         text = f"Kafka at {bootstrap}: {str(error) or type(error).__name__}"
-        raise BrokerError(text, retriable=error.retriable) from error
+        # aiokafka calls it final that nobody answered in time.
+        passes = error.retriable or isinstance(error, KafkaTimeoutError)
+        raise BrokerError(text, retriable=passes) from error

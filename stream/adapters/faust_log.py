@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import is_not
 from typing import Any, cast
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from contracts.errors import BrokerError
 from contracts.record import Record
@@ -29,11 +29,12 @@ from faust.types import TP  # noqa: E402
 
 sys.argv = _argv
 
+_PASSING = (IllegalStateError, KafkaTimeoutError)
 PAUSE_S = 0.01
 GATHER_S = 0.003
 FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
-STOP_S = 6.0
+STOP_S = 5.0
 JOIN_S = 25.0
 
 
@@ -109,13 +110,16 @@ class _Consumer(Consumer):
         try:
             await self.perform_seek()
             begins = {place: at for place in places if (at := self._read_offset[place])}
+            ends = await self.highwaters(*begins) if begins else {}
+            # Beyond its end a log was deleted since that commit, and made again.
+            begins = {place: at for place, at in begins.items() if at <= (ends.get(place) or 0)}
             fresh = places - begins.keys()
             if fresh:
                 begins |= await self.earliest_offsets(*fresh)
             for place in fresh:
                 await self.seek(place, begins[place])
         except KafkaError as error:
-            if isinstance(error, IllegalStateError) or error.retriable:
+            if isinstance(error, _PASSING) or error.retriable:
                 return False
             raise
         for place, at in begins.items():
