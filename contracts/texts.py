@@ -189,6 +189,10 @@ REASONS: dict[str, dict[Language, Wordings]] = {
         "en": ("not measured: the instrument was disturbed",),
         "es": ("sin medir: el instrumento estaba perturbado",),
     },
+    "model-failed": {
+        "en": ("not measured: the model failed",),
+        "es": ("sin medir: el modelo ha fallado",),
+    },
     "": {
         "en": ("score {score} (limit {threshold})", "abnormal"),
         "es": ("puntuación {score} (límite {threshold})", "anormal"),
@@ -231,6 +235,10 @@ NOTES: dict[str, Words] = {
     "disk-refuses": {
         "en": "the disk takes nothing more: what Kafka does not take waits with its senders",
         "es": "el disco no admite más: lo que Kafka no recibe espera en su origen",
+    },
+    "model-fails": {
+        "en": "a model fails: what it fails at is not measured",
+        "es": "un modelo falla: lo que no puede evaluar queda sin medir",
     },
 }
 """What a process says of itself, in its Status in English."""
