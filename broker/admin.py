@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaUnavailableError,
 )
 
+from broker.metadata import ask_seldom
 from contracts.errors import BrokerError
 
 # aiokafka calls these final. An answer that did not come in time may come the next time.
@@ -27,6 +28,7 @@ async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     client = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap, client_id="vigia-admin", request_timeout_ms=10_000
     )
+    ask_seldom(client._client)
     with mapped(bootstrap):
         try:
             await client.start()
@@ -48,6 +50,7 @@ async def groupless_consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         max_partition_fetch_bytes=4_194_304,
         request_timeout_ms=10_000,
     )
+    ask_seldom(consumer._client)
     with mapped(bootstrap):
         try:
             await consumer.start()
@@ -57,14 +60,15 @@ async def groupless_consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """While Kafka is away aiokafka's own tasks, when it ends them, end us too as if we had been
-    cancelled, and its connections stay open."""
-    stopping = asyncio.ensure_future(consumer.stop())
-    await asyncio.wait([stopping])
-    if stopping.cancelled():
+    """While Kafka is away aiokafka ends what it is fetching and takes that for a cancellation of
+    whoever stops it; its connections are then still open."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
         await consumer._client.close()
-    else:
-        stopping.result()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 async def partition_counts(client: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from aiokafka.errors import (
 )
 
 from broker.admin import admin, groupless_consumer, partition_counts
-from contracts.errors import BrokerError
+from contracts.errors import BrokerError, TopicMissing
 
 _NOT_READY = (
     CoordinatorLoadInProgressError,
@@ -48,12 +48,12 @@ class PartitionLag:
 async def group_lag(bootstrap: str, group: str, topics: Sequence[str]) -> list[PartitionLag]:
     """The lag of a consumer group on each partition of `topics`, in their order.
 
-    Raises BrokerError when Kafka does not answer or a topic is missing.
+    Raises BrokerError when Kafka does not answer, TopicMissing when a topic is not there.
     """
     async with admin(bootstrap) as client:
         counts = await partition_counts(client, topics)
         if missing := sorted(set(topics) - set(counts)):
-            raise BrokerError(f"there is no topic {', '.join(missing)}", retriable=True)
+            raise TopicMissing(*missing)
         places = [TopicPartition(t, number) for t in topics for number in range(counts[t])]
         committed = await _committed(client, group, places)
     async with groupless_consumer(bootstrap) as consumer:

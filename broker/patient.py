@@ -8,6 +8,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
+from broker.metadata import ask_seldom
+
 
 class PatientProducer(AIOKafkaProducer):  # type: ignore[misc]
     """An idempotent producer whose batches have no time to live.
@@ -21,6 +23,7 @@ class PatientProducer(AIOKafkaProducer):  # type: ignore[misc]
     def __init__(self, **options: Any) -> None:
         super().__init__(enable_idempotence=True, acks="all", **options)
         self._message_accumulator._batch_ttl = math.inf
+        ask_seldom(self.client)
 
     async def abandon(self) -> None:
         """Stops sending and fails whatever is not acknowledged, so that nobody waits for it."""

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from broker.admin import passes
 from broker.batches import Batch, batches, check_size
 from broker.patient import PatientProducer
-from contracts.errors import BrokerError, MessageTooLarge
+from contracts.errors import BrokerError, MessageTooLarge, TopicMissing
 from contracts.partitions import partition_of_bytes
 from contracts.record import Outgoing
 
@@ -210,7 +210,7 @@ class Producer:
             except UnknownTopicOrPartitionError:
                 # Raised while Kafka is away too; only Kafka itself can say that there is none.
                 if await connection.client.force_metadata_update():
-                    raise BrokerError(f"there is no topic {topic}") from None
+                    raise TopicMissing(topic, retriable=False) from None
             else:
                 return found
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from broker.admin import admin, groupless_consumer, partition_counts
-from contracts.errors import BrokerError
+from contracts.errors import BrokerError, TopicMissing
 from contracts.record import Record
 
 _POLL_MS = 200
@@ -113,7 +113,7 @@ async def _places(bootstrap: str, topic: str) -> list[TopicPartition]:
     async with admin(bootstrap) as client:
         counts = await partition_counts(client, [topic])
     if topic not in counts:
-        raise BrokerError(f"there is no topic {topic}", retriable=True)
+        raise TopicMissing(topic)
     return [TopicPartition(topic, number) for number in range(counts[topic])]
 
 

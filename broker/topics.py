@@ -34,7 +34,9 @@ async def create_topics(bootstrap: str, specs: Sequence[TopicSpec]) -> list[str]
     """
     try:
         async with asyncio.timeout(_PATIENCE_S), admin(bootstrap) as client:
-            created = [spec.name for spec in specs if await _create(client, spec)]
+            there = await partition_counts(client, [spec.name for spec in specs])
+            missing = [spec for spec in specs if spec.name not in there]
+            created = [spec.name for spec in missing if await _create(client, spec)]
             found = await _when_led(client, [spec.name for spec in specs])
     except TimeoutError:
         text = f"Kafka at {bootstrap} did not create the topics in {_PATIENCE_S:.0f} s"

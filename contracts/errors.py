@@ -6,13 +6,15 @@ VigiaError
 │   ├── DecodeError    not the format that its headers claim
 │   └── FieldError     decoded, but a field is missing, of another type or out of bounds
 ├── ModelError         a model package cannot be trusted on this machine
+├── MemoryExceeded     this process outgrew its bound (another starts in its place)
 ├── SourceError        a camera or sensor source was lost (the world's fault; callers retry)
 ├── SpoolError         the disk does not keep what it should (callers retry)
 │   ├── SpoolTaken     another process works there
 │   └── SpoolLost      what it had kept cannot be read any more, and is set aside
 └── BrokerError        Kafka is away or refuses (callers retry, or not, as `retriable` says)
     ├── KafkaStartError
-    └── MessageTooLarge
+    ├── MessageTooLarge
+    └── TopicMissing   Kafka is there, and a topic is not
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ __all__ = [
     "DecodeError",
     "FieldError",
     "KafkaStartError",
+    "MemoryExceeded",
     "MessageError",
     "MessageTooLarge",
     "ModelError",
@@ -30,6 +33,7 @@ __all__ = [
     "SpoolError",
     "SpoolLost",
     "SpoolTaken",
+    "TopicMissing",
     "VigiaError",
 ]
 
@@ -71,6 +75,12 @@ class ModelError(VigiaError):
     """A model package is incomplete, changed, or scores differently on this machine."""
 
 
+class MemoryExceeded(VigiaError):
+    """This process takes more memory than it may."""
+
+    retriable = True
+
+
 class SourceError(VigiaError):
     """A source of readings was lost."""
 
@@ -101,6 +111,13 @@ class BrokerError(VigiaError):
 
 class KafkaStartError(BrokerError):
     """The local Kafka did not come up; the text ends with its last log lines."""
+
+
+class TopicMissing(BrokerError):
+    """Kafka answers, and does not know a topic."""
+
+    def __init__(self, *topics: str, retriable: bool = True) -> None:
+        super().__init__(f"there is no topic {', '.join(topics)}", retriable=retriable)
 
 
 class MessageTooLarge(BrokerError):

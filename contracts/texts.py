@@ -189,6 +189,10 @@ REASONS: dict[str, dict[Language, Wordings]] = {
         "en": ("not measured: the instrument was disturbed",),
         "es": ("sin medir: el instrumento estaba perturbado",),
     },
+    "model-failed": {
+        "en": ("not measured: the model failed",),
+        "es": ("sin medir: el modelo ha fallado",),
+    },
     "": {
         "en": ("score {score} (limit {threshold})", "abnormal"),
         "es": ("puntuación {score} (límite {threshold})", "anormal"),
@@ -247,6 +251,10 @@ NOTES: dict[str, Words] = {
     "blurred-unseen": {
         "en": "whether the camera is blurred cannot be told now; its view shows too little",
         "es": "no se puede saber ahora si la cámara ve borroso; su vista muestra demasiado poco",
+    },
+    "model-fails": {
+        "en": "a model fails: what it fails at is not measured",
+        "es": "un modelo falla: lo que no puede evaluar queda sin medir",
     },
 }
 """What a process says of itself, or after its name of an asset, in its Status in English."""

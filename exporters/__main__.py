@@ -59,7 +59,8 @@ def prometheus(
 ) -> None:
     """Metrics for Prometheus on /metrics; /healthz is 200 while reading advances."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # While Kafka is away it says so ten times a second; we say it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         plant = read_plant(_read(plant_file), str(plant_file))
         bootstrap = kafka or plant.kafka.bootstrap

@@ -11,9 +11,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -28,6 +29,8 @@ from stream.adapters.detect_agent import PANES_PART_BYTES, DetectAgent
 from stream.adapters.faust_log import FaustLog
 from stream.adapters.frame_agent import FrameAgent
 from stream.adapters.frame_model import FrameModel, watched
+from stream.adapters.memory import MemoryBound
+from stream.adapters.model_faults import ModelFaults
 from stream.adapters.onnx_image import ImagePackage, load_image_package
 from stream.adapters.onnx_package import load_package
 from stream.core.alarms import Alarms
@@ -42,6 +45,7 @@ from stream.ports import Agent, Log
 log = logging.getLogger("stream")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64_000_000
+_GOODBYE_S = 0.5
 
 
 def now_us() -> int:
@@ -75,15 +79,24 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        faults = ModelFaults(now_us)
         images = load_images(plant, plant_file.parent, threads)
-        detectors = build_detectors(plant, plant_file.parent, threads, images)
+        detectors = build_detectors(plant, plant_file.parent, threads, images, faults)
         # What the libraries have made by now stays: a full collection would hold up the work for
         # 50 ms to look at it again.
         gc.freeze()
-        asyncio.run(run(plant, detectors, images, bootstrap, f"stream/{name}"))
     except VigiaError as error:
-        click.echo(f"vigia: {error}", err=True)
-        _end(1 if error.retriable else 2)
+        _fail(error)
+    models = Models(detectors, images, faults)
+    asyncio.run(_and_end(run(plant, models, bootstrap, f"stream/{name}")))
+
+
+async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:
+    """Ends the process with `work`: nothing waits for a thread in which a model is still busy."""
+    try:
+        await work
+    except VigiaError as error:
+        _fail(error)
     _end(0)
 
 
@@ -96,6 +109,11 @@ def _keep_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
+def _fail(error: VigiaError) -> NoReturn:
+    click.echo(f"vigia: {error}", err=True)
+    _end(1 if error.retriable else 2)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -106,24 +124,40 @@ def _read(file: Path) -> str:
 def _end(code: int) -> NoReturn:
     # Faust's threads may wait for a broker that is away: nothing is left to do for them.
     logging.shutdown()
+    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What a worker decides by, and what its models failed at."""
+
+    detectors: Mapping[str, Detector]
+    images: Mapping[str, ImagePackage]
+    faults: ModelFaults
+
+
 def build_detectors(
-    plant: Plant, folder: Path, threads: int, images: Mapping[str, ImagePackage] | None = None
+    plant: Plant,
+    folder: Path,
+    threads: int,
+    images: Mapping[str, ImagePackage] | None = None,
+    faults: ModelFaults | None = None,
 ) -> Mapping[str, Detector]:
     """What runs each detector of the plant file. Raises ModelError for a package that is refused,
     or that was not fitted for an asset it shall watch."""
     detectors: dict[str, Detector] = {}
     images = load_images(plant, folder, threads) if images is None else images
+    faults = ModelFaults(now_us) if faults is None else faults
     for section in plant.detectors:
         found = rule(section)
         if isinstance(section, Autoencoder):
             package = load_package(folder / section.package, threads=threads)
             assets = [a for a in plant.assets() if section in plant.detectors_of(a)]
             package.manifest.scaler(tuple(assets))
-            found = AutoencoderDetector(section, package.manifest, package.score)
+            score = faults.telling(section.id, package.score)
+            found = AutoencoderDetector(section, package.manifest, score)
         if isinstance(section, Vision):
             found = VisionRule(section, images[section.package].manifest)
         assert found is not None
@@ -139,18 +173,18 @@ def load_images(plant: Plant, folder: Path, threads: int) -> dict[str, ImagePack
 
 async def run(
     plant: Plant,
-    detectors: Mapping[str, Detector],
-    images: Mapping[str, ImagePackage],
+    models: Models,
     bootstrap: str,
     process: str,
 ) -> None:
-    """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on."""
+    """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on, MemoryExceeded
+    when the process is too large."""
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
     log.info("waiting for Kafka at %s", bootstrap)
     await producer.start()
     log.info("Kafka answers")
     prefix = plant.kafka.prefix
-    detect = DetectAgent(Detect(plant, detectors), producer, plant.kafka, process, now_us)
+    detect = DetectAgent(Detect(plant, models.detectors), producer, plant.kafka, process, now_us)
     store = CompactedAlarms(bootstrap, topic_name(ALARMS, prefix))
     alarm = AlarmAgent(Alarms(plant), producer, store, plant.kafka, process, now_us)
     faust: Log = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
@@ -158,49 +192,65 @@ async def run(
     faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
     agents: list[Agent] = [detect, alarm]
     if plant.panes():
-        of_panes = Detect(plant, detectors, of_panes=True)
+        of_panes = Detect(plant, models.detectors, of_panes=True)
         latency, part = detect.latency, PANES_PART_BYTES
         panes = DetectAgent(of_panes, producer, plant.kafka, process, now_us, latency, part)
         agents.append(panes)
         faust.subscribe(topic_name(AGGREGATES, prefix), panes)
     if plant.cameras():
-        agents.append(_frames(plant, images, producer, process))
+        agents.append(_frames(plant, models, producer, process))
         faust.subscribe(topic_name(FRAMES, prefix), agents[-1])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: loop.create_task(faust.stop()))
 
     def figures() -> Figures:
-        return _figures(detect, alarm, agents)
+        return _figures(detect, alarm, agents, models.faults)
 
     status = StatusPublisher(producer, process, figures, prefix=prefix)
     saying = asyncio.create_task(status.run())
     try:
-        await faust.run()
+        await _within(MemoryBound(plant.stream.memory_bytes), faust)
     finally:
         saying.cancel()
         await status.last()
-        await producer.stop()
+        # What Kafka does not take now was not committed: it is made again.
+        await producer.stop(_GOODBYE_S)
 
 
-def _frames(
-    plant: Plant, images: Mapping[str, ImagePackage], producer: Producer, process: str
-) -> FrameAgent:
-    models = {
-        one.id: FrameModel(images[one.package], one.factor)
-        for one in plant.detectors
-        if isinstance(one, Vision)
-    }
-    return FrameAgent(watched(plant, models, TankGauge()), producer, plant.kafka, process)
+async def _within(bound: MemoryBound, faust: Log) -> None:
+    """Works until the log is stopped, or the process is too large: then it leaves in order, with
+    all that is finished committed, and raises MemoryExceeded."""
+    watching = asyncio.create_task(bound.watch())
+    working = asyncio.create_task(faust.run())
+    await asyncio.wait((watching, working), return_when=asyncio.FIRST_COMPLETED)
+    if watching.done():
+        await faust.stop()
+    await working
+    if watching.done():
+        watching.result()
+    watching.cancel()
 
 
-def _figures(detect: DetectAgent, alarm: AlarmAgent, agents: Sequence[Agent]) -> Figures:
+def _frames(plant: Plant, models: Models, producer: Producer, process: str) -> FrameAgent:
+    eyes = {}
+    for one in plant.detectors:
+        if isinstance(one, Vision):
+            package = models.images[one.package]
+            score = models.faults.telling(one.id, package.score)
+            eyes[one.id] = FrameModel(package.manifest, score, one.factor)
+    return FrameAgent(watched(plant, eyes, TankGauge()), producer, plant.kafka, process)
+
+
+def _figures(
+    detect: DetectAgent, alarm: AlarmAgent, agents: Sequence[Agent], faults: ModelFaults
+) -> Figures:
     latencies = {
         "detection": detect.latency.histogram(),
         "alert": alarm.latency.histogram(),
     }
     accounts = {name: one for agent in agents for name, one in agent.accounts().items()}
-    return Figures(accounts, latencies=latencies)
+    return Figures(accounts, latencies=latencies, notes=faults.notes())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from broker.loopback import free_port, is_free
 from broker.topics import create_topics
+from contracts.errors import BrokerError
 from contracts.messages import Status
 from contracts.plant import Plant
 from vigia.commands.topics import topic_specs
@@ -21,6 +23,8 @@ from vigia.vitals import Vitals
 METRICS_PORT = 9464
 KAFKA_PORT = 9092
 _LOOK_S = 2.0
+_TOPICS_S = 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,20 @@ class Line:
             await asyncio.sleep(_LOOK_S)
             for ill in self.vitals.judge(time.monotonic()):
                 self.supervisor.end(ill.process, ill.why)
+
+    async def keep_topics(self) -> None:
+        """Makes topics again that somebody deleted, and says so: the rooms wait for them. What was
+        in them is gone."""
+        while True:
+            await asyncio.sleep(_TOPICS_S)
+            try:
+                made = await create_topics(self.bootstrap, topic_specs(self.layout.plant))
+            except BrokerError as error:
+                # While Kafka is away; or with other partitions, which the rooms refuse.
+                _log.warning("topics: %s", error)
+            else:
+                for topic in made:
+                    self.say(f"topic {topic} was gone, with all that was in it: it is made again")
 
     def processes(self) -> list[str]:
         """The names of the rooms' processes, as their Status says them."""

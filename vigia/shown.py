@@ -25,6 +25,7 @@ async def shown(
             tasks = [
                 group.create_task(feed(line.bootstrap, prefix, looker, from_start=from_start)),
                 group.create_task(line.nurse()),
+                group.create_task(line.keep_topics()),
                 group.create_task(screen.run(frame)),
             ]
             try:

@@ -96,6 +96,16 @@ class Spool(Section):
     )
 
 
+class Stream(Section):
+    """What each worker may take."""
+
+    memory_bytes: int = Field(
+        default=4_000_000_000,
+        ge=200_000_000,
+        description="resident memory beyond which a worker ends, and is started again",
+    )
+
+
 class Rows(Section):
     """How single values become rows. `grid`: times are rounded to multiples of `period`, and a
     value further than `tolerance` from its grid point is dropped and counted. `exact`: values
@@ -244,6 +254,7 @@ class Plant(Section):
     mqtt: Mqtt = Mqtt()
     kafka: Kafka = Kafka()
     spool: Spool = Spool()
+    stream: Stream = Stream()
     sites: tuple[Site, ...] = Field(min_length=1)
     signal_sets: dict[Id, SignalSet] = Field(default_factory=dict)
     detectors: tuple[Detector, ...] = ()

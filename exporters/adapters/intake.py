@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from broker.admin import admin, groupless_consumer, partition_counts
-from contracts.errors import BrokerError
+from contracts.errors import BrokerError, TopicMissing
 from contracts.record import Record
 from contracts.topics import topic_name
 from exporters.core.wanted import Start, Wanted
@@ -72,6 +72,7 @@ class Intake:
             consumer.assign(places)
             if not self._live_from:
                 await self._choose_starts(consumer, places)
+            await self._begin_anew(consumer, places)
             for place in places:
                 consumer.seek(place, self._next[place])
             probe_at = 0.0
@@ -85,7 +86,7 @@ class Intake:
         async with admin(self._bootstrap) as client:
             counts = await partition_counts(client, list(self._wants))
         if missing := sorted(self._wants.keys() - counts.keys()):
-            raise BrokerError(f"there is no topic {', '.join(missing)}", retriable=True)
+            raise TopicMissing(*missing)
         return [TopicPartition(name, at) for name in self._wants for at in range(counts[name])]
 
     async def _choose_starts(
@@ -96,6 +97,16 @@ class Intake:
         for place in places:
             self._next[place] = _start(self._wants[place.topic], begins[place], ends[place])
         self._live_from = ends
+
+    async def _begin_anew(
+        self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]
+    ) -> None:
+        """A log that ends before where we stand is another than that we read: its topic was
+        deleted and made again since, and all that is in it is new."""
+        ends: Offsets = await consumer.end_offsets(places)
+        for place in places:
+            if ends[place] < self._next[place]:
+                self._next[place] = self._live_from[place] = 0
 
     async def _read_some(self, consumer: AIOKafkaConsumer) -> None:
         found = await consumer.getmany(timeout_ms=_POLL_MS)

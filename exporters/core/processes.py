@@ -60,8 +60,9 @@ class Processes:
         known = self._seen.get(status.process)
         if known is None and len(self._seen) >= _MOST_PROCESSES:
             return "too-many-processes"
-        # Its own clock orders what a process says; ours says how old that is.
-        if known is not None and status.at_us < known.status.at_us:
+        # Its own clock orders what a process says, unless that was set back; ours says how old
+        # that is.
+        if known is not None and 0 < known.status.at_us - status.at_us < STALE_US:
             return "old"
         if known is not None and status == known.status:
             return "repeated"

@@ -35,7 +35,7 @@ GATHER_S = 0.003
 MOST_GATHERS, MANY = 3, 100
 FETCH_S = 1.0
 _MISSING = "vigia_missing_topics"
-STOP_S = 6.0
+STOP_S = 5.0
 JOIN_S = 25.0
 
 
@@ -119,6 +119,9 @@ class _Consumer(Consumer):
         try:
             await self.perform_seek()
             begins = {place: at for place in places if (at := self._read_offset[place])}
+            ends = await self.highwaters(*begins) if begins else {}
+            # Beyond its end a log was deleted since that commit, and made again.
+            begins = {place: at for place, at in begins.items() if at <= (ends.get(place) or 0)}
             fresh = places - begins.keys()
             if fresh:
                 begins |= await self.earliest_offsets(*fresh)

@@ -19,6 +19,7 @@ from contracts.record import Outgoing, Record
 from contracts.topics import EVIDENCE, READINGS
 from stream.adapters.images import decode, draw
 from stream.adapters.letters import Letters
+from stream.core.culprits import culprits
 from stream.core.frames import Gauge, Image, ImageModel, Sighting, blind, reading, row
 from stream.ports import Publisher, Settled
 
@@ -198,7 +199,7 @@ class FrameAgent:
 
 def _sightings(frames: Sequence[_Frame]) -> list[dict[str, Sighting]]:
     """For every frame what each model saw, by the model's name: the frames of all assets of a
-    model go through it together."""
+    model go through it together. Of a frame at which a model fails it says nothing."""
     wanted: dict[int, tuple[ImageModel, list[tuple[int, str]]]] = {}
     for at, frame in enumerate(frames):
         if frame.image is not None:
@@ -207,6 +208,17 @@ def _sightings(frames: Sequence[_Frame]) -> list[dict[str, Sighting]]:
     found: list[dict[str, Sighting]] = [{} for _ in frames]
     for model, places in wanted.values():
         images = [image for at, _ in places if (image := frames[at].image) is not None]
-        for (at, name), sighting in zip(places, model.look(images), strict=True):
-            found[at][name] = sighting
+        for (at, name), sighting in zip(places, _looked(model, images), strict=True):
+            if sighting is not None:
+                found[at][name] = sighting
     return found
+
+
+def _looked(model: ImageModel, images: list[Image]) -> list[Sighting | None]:
+    seen: list[Sighting | None] = [None] * len(images)
+
+    def run(part: slice) -> None:
+        seen[part] = model.look(images[part])
+
+    culprits(run, 0, len(images))
+    return seen

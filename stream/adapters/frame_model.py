@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -11,31 +11,38 @@ from numpy.typing import NDArray
 
 from contracts.plant import Plant
 from stream.adapters.frame_agent import Watched
-from stream.adapters.onnx_image import ImagePackage
 from stream.core.frames import Gauge, Image, ImageModel, Sighting
+from stream.core.images import Pictures
+from stream.core.manifest import ImageManifest
+
+Score = Callable[
+    [Pictures | list[NDArray[np.uint8]]], tuple[NDArray[np.float32], NDArray[np.float32]]
+]
+"""See ImagePackage.score."""
 
 
 @dataclass(frozen=True)
 class FrameModel:
-    """See stream.core.frames.ImageModel. `factor` is the detector's, of the threshold."""
+    """See stream.core.frames.ImageModel. `manifest` and `score` are those of an ImagePackage;
+    `factor` is the detector's, of the threshold."""
 
-    package: ImagePackage
+    manifest: ImageManifest
+    score: Score
     factor: float
 
     @property
     def threshold(self) -> float:
         """The score above which a frame is abnormal."""
-        return self.package.manifest.threshold * self.factor
+        return self.manifest.threshold * self.factor
 
     @property
     def sha256(self) -> str:
         """The hash of its model.onnx."""
-        return self.package.manifest.sha256
+        return self.manifest.sha256
 
     def look(self, images: list[Image]) -> list[Sighting]:
         """One sighting for each image, scaled to what the package was trained on."""
-        size = self.package.manifest.size
-        scores, heat = self.package.score([fitted(image, size) for image in images])
+        scores, heat = self.score([fitted(image, self.manifest.size) for image in images])
         return [Sighting(float(score), warm) for score, warm in zip(scores, heat, strict=True)]
 
 

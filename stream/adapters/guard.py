@@ -7,11 +7,13 @@ import time
 from collections.abc import Collection, Mapping
 
 from broker.lag import PartitionLag, group_lag
-from contracts.errors import BrokerError
+from contracts.errors import BrokerError, TopicMissing
 from stream.adapters.lane import Lane
 from stream.core.progress import Place, Progress
 
 LOOK_S = 10.0
+MISSES = 2
+"""Looks at which a topic is missing before it is taken for deleted."""
 READ_S = 30.0
 """Longer than Kafka takes to come back from a restart, and a group to settle."""
 WORK_S = 300.0
@@ -28,21 +30,21 @@ class Guard:
         self._lanes = lanes
         self._reading = Progress(READ_S)
         self._working = Progress(WORK_S)
+        self._missed = 0
 
     async def run(self) -> None:
-        """Looks for ever. Raises BrokerError when a partition stalls."""
+        """Looks for ever. Raises BrokerError when a partition stalls, or a topic vanished."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look(await self._lag(), time.monotonic())
+            stood = self._positions()
+            lag = await self._lag()
+            replaced(lag, stood)
+            self.look(lag, time.monotonic())
 
     def look(self, lag: Collection[PartitionLag], now_s: float) -> None:
         """Judges by what Kafka has (nothing where it does not answer). Raises BrokerError."""
         known = {Place(one.topic, one.partition): one for one in lag}
-        mine = {
-            Place(lane.topic, partition): lane
-            for lane in self._lanes.values()
-            for partition in lane.assignment or ()
-        }
+        mine = self._mine()
         begun = {place: max(one.begin, one.committed or 0) for place, one in known.items()}
         read = {p: lane.delivered.get(p.partition, begun.get(p, 0)) for p, lane in mine.items()}
         done = {p: lane.settled.get(p.partition, begun.get(p, 0)) for p, lane in mine.items()}
@@ -54,12 +56,39 @@ class Guard:
         for place in self._working.judge(done, read if known else {}, now_s):
             raise BrokerError(_stalled(place, "finished", WORK_S), retriable=True)
 
+    def _mine(self) -> dict[Place, Lane]:
+        return {
+            Place(lane.topic, partition): lane
+            for lane in self._lanes.values()
+            for partition in lane.assignment or ()
+        }
+
+    def _positions(self) -> dict[Place, int]:
+        return {p: lane.delivered.get(p.partition, 0) for p, lane in self._mine().items()}
+
     async def _lag(self) -> Collection[PartitionLag]:
         try:
             async with asyncio.timeout(LOOK_S):
-                return await group_lag(self._bootstrap, self._group, list(self._lanes))
+                found = await group_lag(self._bootstrap, self._group, list(self._lanes))
+        except TopicMissing:
+            # For a moment after its start Kafka lists no topic.
+            self._missed += 1
+            if self._missed >= MISSES:
+                raise
+            return ()
         except (BrokerError, TimeoutError):
             return ()
+        self._missed = 0
+        return found
+
+
+def replaced(lag: Collection[PartitionLag], stood: Mapping[Place, int]) -> None:
+    """Raises BrokerError for a partition that ends before where its reader `stood` earlier: its
+    topic was deleted and made again, and nothing of the new one would be read."""
+    for one in lag:
+        if one.end < stood.get(Place(one.topic, one.partition), 0):
+            text = f"{one.topic} partition {one.partition} is another than it was: it begins anew"
+            raise BrokerError(text, retriable=True)
 
 
 def _stalled(place: Place, what: str, seconds: float) -> str:

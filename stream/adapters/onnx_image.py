@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contracts.errors import ModelError
 from stream.adapters.onnx_package import (
     FAULTS,
+    check_numbers,
     check_scores,
     open_session,
     read_files,
@@ -35,7 +36,7 @@ class ImagePackage:
         """Scores float32 [n] and heat float32 [n, rows, columns] of n `images` of the package's
         size, RGB. One picture goes through the model at a time, which costs no more than many do:
         so its score is the same to the last bit whatever stands beside it. Raises ModelError where
-        the model fails or the pictures have another shape."""
+        the model fails, answers what is no number, or the pictures have another shape."""
         columns, rows = self.manifest.heat
         scores = np.empty(len(images), np.float32)
         heat = np.empty((len(images), rows, columns), np.float32)
@@ -46,6 +47,7 @@ class ImagePackage:
                 scores[at : at + 1], heat[at : at + 1] = found
         except FAULTS as error:
             raise ModelError(f"model {self.manifest.name}: {error}") from error
+        check_numbers(scores, self.manifest.name)
         return scores, heat
 
 

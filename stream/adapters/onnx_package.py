@@ -62,7 +62,7 @@ class OnnxPackage:
     def score(
         self, features: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See stream.core.autoencoder.Score. Raises ModelError where the model fails."""
+        """See stream.core.autoencoder.Score."""
         count = len(features)
         scores = np.empty(count, np.float32)
         errors = np.empty((count, features.shape[2]), np.float32)
@@ -74,6 +74,7 @@ class OnnxPackage:
                 errors[at : at + len(part)] = found[1][: len(part)]
             except FAULTS as error:
                 raise ModelError(f"model {self.manifest.name}: {error}") from error
+        check_numbers(scores, self.manifest.name)
         return scores, errors
 
 
@@ -120,6 +121,12 @@ def read_golden(content: bytes, folder: Path, names: tuple[str, ...]) -> list[ND
         raise ModelError(f"{folder / 'golden.npz'}: {error}") from error
 
 
+def check_numbers(scores: NDArray[np.float32], name: str) -> None:
+    """Raises ModelError for a score that is no finite number."""
+    if not np.isfinite(scores).all():
+        raise ModelError(f"model {name}: answers what is no number")
+
+
 def check_scores(found: NDArray[np.float32], expected: NDArray[Any], folder: Path) -> None:
     """Raises ModelError when a golden sample scores differently here, NaN too."""
     worst = float(np.abs(found - expected).max())
@@ -153,7 +160,8 @@ def open_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # What fails is an error of ours, told once; by itself it says so at every window.
+    options.log_severity_level = 4
     # Spinning threads would take the core that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")

@@ -12,6 +12,7 @@ from contracts.errors import ModelError
 from contracts.messages import Model
 from contracts.plant.detectors import Autoencoder
 from contracts.readings import Quality
+from stream.core.culprits import MODEL_FAILED, culprits
 from stream.core.detectors import Floats, Results
 from stream.core.features import Why, extract
 from stream.core.manifest import Manifest
@@ -20,7 +21,8 @@ from stream.core.windows import WindowBlock
 
 Score = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 """float32 [n, T, F] features to float32 [n] scores and [n, F] errors by feature. The scores of a
-window are the same to the last bit whatever other windows stand beside it."""
+window are the same to the last bit whatever other windows stand beside it. Raises ModelError where
+the model fails, or answers what is no number."""
 
 _REASONS: dict[int, str] = {
     Why.MEASURED: "reconstruction",
@@ -32,7 +34,8 @@ _REASONS: dict[int, str] = {
 @dataclass(frozen=True)
 class AutoencoderDetector(OfSection[Autoencoder]):
     """Rows are put on the model's grid (`window.rows` a window; a slot without a row is
-    missing), turned into features as in training, and scored."""
+    missing), turned into features as in training, and scored. A window at which the model fails is
+    not measured."""
 
     manifest: Manifest
     score: Score
@@ -56,17 +59,21 @@ class AutoencoderDetector(OfSection[Autoencoder]):
         values = to_grid(block, manifest.signals, manifest.window.rows)
         found = extract(values, manifest.signals, manifest.feature_set(), centre, spread)
         enough = found.kept >= self.section.min_rows
-        measured = found.measured & enough
+        places = np.flatnonzero(found.measured & enough)
         score = np.full(len(block), np.nan)
         errors = np.full((len(block), centre.shape[1]), np.nan)
-        if measured.any():
-            score[measured], errors[measured] = self.score(found.x[measured])
+
+        def run(part: slice) -> None:
+            score[places[part]], errors[places[part]] = self.score(found.x[places[part]])
+
+        failed = set(places[culprits(run, 0, len(places))].tolist())
         threshold = self._thresholds(block.assets)
         with np.errstate(invalid="ignore"):
             abnormal = np.asarray(score > threshold)
+        told = zip(found.why.tolist(), enough.tolist(), strict=True)
         reason = tuple(
-            _REASONS[code] if ok or code else "too-few-rows"
-            for code, ok in zip(found.why.tolist(), enough.tolist(), strict=True)
+            MODEL_FAILED if at in failed else _REASONS[code] if ok or code else "too-few-rows"
+            for at, (code, ok) in enumerate(told)
         )
         evidence = {
             feature.name: errors[:, index] for index, feature in enumerate(manifest.features)

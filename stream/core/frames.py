@@ -46,7 +46,8 @@ class ImageModel(Protocol):
         """The hash of its model.onnx."""
 
     def look(self, images: list[Image]) -> list[Sighting]:
-        """One sighting for each image, whatever its size; RGB or grey."""
+        """One sighting for each image, whatever its size; RGB or grey. Raises ModelError where the
+        model fails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from tests.integration.edge_world import (
 )
 from tests.integration.test_edge_faults import Load, _books_balance, arrived
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
+from tests.processes.small_disk import NoSmallDisk, fill, small_disk
 
 SPOOL = {"backfill_after": "3s"}
 
@@ -89,38 +88,24 @@ async def _first_of_the_backlog(log: Log) -> None:
     await log.until(some)
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB."""
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("no tmpfs may be mounted here")
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(small_disk(tmp_path / "spool"))
+        except NoSmallDisk as reason:
+            pytest.skip(str(reason))
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all space that is left."""
-    filler = disk / "filler"
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
-    return filler
 
 
 async def test_a_full_disk_is_said_and_loses_nothing(
-    own_kafka: LocalKafka, topic_prefix: str, mosquitto: Mosquitto, tmp_path: Path
+    own_kafka: LocalKafka, topic_prefix: str, mosquitto: Mosquitto, tmp_path: Path, disk: Path
 ) -> None:
     prefix = topic_prefix.strip(".")
     await make_topics(own_kafka.bootstrap, prefix)
     log, plant = Log(own_kafka.bootstrap, prefix), plant_text(prefix, assets=2, spool=SPOOL)
     with (
-        small_disk(tmp_path / "spool") as disk,
         edge_process(tmp_path, plant, own_kafka.bootstrap, mosquitto.port) as edge,
         publisher(mosquitto.port) as device,
     ):

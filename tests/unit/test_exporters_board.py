@@ -187,6 +187,14 @@ def test_an_older_status_that_comes_later_changes_nothing(line: Line) -> None:
     assert line.value("vigia_process_resident_memory_bytes") == 1000
 
 
+def test_a_process_whose_clock_is_set_back_is_not_down(line: Line) -> None:
+    line.send(status(at_us=T0), status(at_us=T0 - 3600 * S, rss_bytes=2000))
+    assert line.value("vigia_process_resident_memory_bytes") == 2000
+    line.now_us += 11 * S
+    line.send(status(at_us=T0 - 3589 * S, rss_bytes=3000))
+    assert line.value("vigia_process_up", process="edge/north") == 1
+
+
 def test_of_two_edges_that_report_a_source_the_newest_counts(line: Line) -> None:
     (source, _) = samples.status().sources
     line.send(status("edge/old", sources=source))

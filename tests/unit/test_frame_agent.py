@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import DecodeError
+from contracts.errors import DecodeError, ModelError
 from contracts.frames import MAX_EVIDENCE_BYTES, EvidenceHeaders, FrameHeaders
 from contracts.headers import header_map
 from contracts.plant.cameras import Camera, camera_columns
@@ -102,6 +102,28 @@ async def test_small_messages_that_become_large_images_are_looked_at_in_parts() 
 def rows(kept: Kept) -> list[ReadingBatch]:
     decoder = ReadingDecoder()
     return [decoder.decode(one.value, one.headers) for one in kept.sent if "readings" in one.topic]
+
+
+class Picky(Bright):
+    """Fails at every batch that has a picture brighter than 150."""
+
+    def look(self, images: list[Image]) -> list[Sighting]:
+        if any(brightness(image) > 150 for image in images):
+            raise ModelError("too bright for me")
+        return super().look(images)
+
+
+async def test_a_frame_at_which_a_model_fails_has_no_score_and_the_others_have() -> None:
+    here, kept = agent(Picky())
+    await run(here, *(frame(at, jpeg(level)) for at, level in enumerate((40, 200, 60))))
+    found = rows(kept)
+    assert [row.quality[0].tolist() for row in found] == [
+        [Quality.GOOD, Quality.GOOD],
+        [Quality.GOOD, Quality.MISSING],
+        [Quality.GOOD, Quality.GOOD],
+    ]
+    assert [row.values[0, 0] for row in found] == pytest.approx([40, 200, 60], abs=1)
+    assert here.accounts()["stream.frames"].gone_out == 3
 
 
 async def test_a_frame_becomes_a_row_where_the_frame_is() -> None:

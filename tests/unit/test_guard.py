@@ -12,8 +12,9 @@ from broker.lag import PartitionLag
 from contracts.errors import BrokerError
 from contracts.messages import Account
 from contracts.record import Record
-from stream.adapters.guard import READ_S, WORK_S, Guard
+from stream.adapters.guard import READ_S, WORK_S, Guard, replaced
 from stream.adapters.lane import MAX_WAITING, Lane
+from stream.core.progress import Place
 from stream.ports import Settled
 
 TOPIC = "readings"
@@ -114,3 +115,10 @@ async def test_work_that_ends_is_well(guard: Guard, lane: Lane) -> None:
             await asyncio.sleep(0.001)
     guard.look(kafka(3), WORK_S + 1)
     working.cancel()
+
+
+def test_a_log_that_ends_before_where_we_stood_is_another_one() -> None:
+    replaced(kafka(10), {Place(TOPIC, 0): 10, Place(TOPIC, 1): 99})
+    with pytest.raises(BrokerError, match="readings partition 0 is another than it was") as raised:
+        replaced(kafka(9), {Place(TOPIC, 0): 10})
+    assert raised.value.retriable

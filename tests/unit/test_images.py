@@ -112,13 +112,20 @@ def test_the_factor_moves_the_threshold() -> None:
     assert found.threshold.tolist() == [0.75] and found.abnormal.tolist() == [False]
 
 
+@pytest.mark.parametrize(("scores", "section"), [([0.9, 0.9, np.nan], {"hits": 3}), ([np.nan], {})])
+def test_frames_that_were_seen_and_have_no_score_tell_of_a_failing_model(
+    scores: list[float], section: dict[str, Any]
+) -> None:
+    found = detect(scores, **section)
+    assert np.isnan(found.score).all() and found.reason == ("model-failed",)
+    assert not found.abnormal.any()
+
+
 @pytest.mark.parametrize(
     ("scores", "section"),
     [
         ([0.9, 0.9], {"hits": 3}),
-        ([0.9, 0.9, np.nan], {"hits": 3}),
         ([0.9, 0.9], {"min_rows": 3}),
-        ([np.nan], {}),
         ([0.9], {"quality": Quality.OUT_OF_RANGE}),
     ],
 )

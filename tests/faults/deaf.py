@@ -1,0 +1,24 @@
+"""`python -m tests.faults.deaf worker …`: a stream worker that ceases to consume at SIGUSR1, and
+does everything else as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from stream.__main__ import cli
+from stream.adapters.faust_log import FaustLog
+
+
+async def _run_until_told(self: FaustLog) -> None:
+    # What Faust does in a rebalance, after which it has been seen to forget to go on.
+    stop = self._app.consumer.stop_flow
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop)
+    await _run(self)
+
+
+_run = FaustLog.run
+FaustLog.run = _run_until_told  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    cli()
