@@ -46,6 +46,7 @@ CODES = {
     "not-observable",
     "too-few-rows",
     "masked",
+    "unwatched",
     "",
 }
 
