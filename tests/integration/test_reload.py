@@ -85,12 +85,19 @@ async def decided(made: Line) -> list[DetectionBatch]:
 
 
 async def publish_until(made: Line, condition: Callable[[DetectionBatch], bool]) -> None:
-    """Publishes until such a detection lies on the log."""
-    while not any(map(condition, await decided(made))):
+    """Publishes, a little at a time, until such a detection lies on the log."""
+    while not await came(made, condition):
         assert made.next_batch < len(made.log), "all is published, and it never came"
-        await made.publish(made.written + 100)
-        # A worker that starts reads what waits at once: there must be something left for it.
-        await asyncio.sleep(1)
+        await made.publish(made.written + 1)
+
+
+async def came(made: Line, condition: Callable[[DetectionBatch], bool]) -> bool:
+    """Whether it comes of what is published by now: a worker that starts needs its time."""
+    for _ in range(20):
+        if any(map(condition, await decided(made))):
+            return True
+        await asyncio.sleep(0.5)
+    return False
 
 
 def by_model(version: str) -> Callable[[DetectionBatch], bool]:
