@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Self, TypeVar
 
 import click
 
@@ -40,20 +40,21 @@ def _place(package: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun(Generic[T]):
-    """By what a process begins: what was `found`, its `plant` and what was `made` of it. It goes on
-    looking at `disk`, and keeps what it uses in `folder` (None: nowhere)."""
+class Begun:
+    """By what a process begins: what was `found`, and its `plant`. It goes on looking at `disk`,
+    and keeps what it uses in `folder` (None: nowhere)."""
 
     disk: PlantDisk
     folder: Path | None
     found: Found
     plant: Plant
-    made: T
 
     @classmethod
-    def of(cls, disk: PlantDisk, folder: Path | None, build: Callable[[Plant, Found], T]) -> Self:
-        """By what is on disk, or where `build` refuses that, by the copy in `folder`. Raises
-        VigiaError with what was wrong on disk."""
+    def of(
+        cls, disk: PlantDisk, folder: Path | None, build: Callable[[Plant, Found], T]
+    ) -> tuple[Self, T]:
+        """By what is on disk, or where `build` refuses that, by the copy in `folder`; and what was
+        built. Raises VigiaError with what was wrong on disk."""
         try:
             found, plant = disk.first, disk.first.plant()
             made = build(plant, found)
@@ -64,7 +65,7 @@ class Begun(Generic[T]):
             _log.error("refused, the one before is used: %s", error)
             found, plant = copy.first, copy.first.plant()
             made = build(plant, found)
-        return cls(disk, folder, found, plant, made)
+        return cls(disk, folder, found, plant), made
 
     def keep(self, found: Found) -> None:
         """Copies what is in use. A disk that refuses is said, and the copy stays as it was."""

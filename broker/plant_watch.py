@@ -41,7 +41,7 @@ class PlantWatcher(Generic[T]):
     through the links by which containers get their configuration.
     """
 
-    begun: Begun[T]
+    begun: Begun
     build: Callable[[Plant, Found], T]
     take: Callable[[T], Awaitable[None]]
     every_s: float = LOOK_S

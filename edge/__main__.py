@@ -93,8 +93,9 @@ def run(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         copies = None if state is None else state / "plant"
-        begun = Begun.of(PlantDisk(plant_file), copies, lambda plant, _: _served(plant, site))
-        plant = begun.plant
+        begun, plant = Begun.of(
+            PlantDisk(plant_file), copies, lambda plant, _: _served(plant, site)
+        )
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
@@ -183,7 +184,7 @@ class _Edge:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
 
-    async def serve(self, begun: Begun[Plant], look_s: float) -> None:
+    async def serve(self, begun: Begun, look_s: float) -> None:
         """Works until SIGTERM or SIGINT; every `look_s` it looks for another plant file, and takes
         it up. Raises VigiaError."""
         loop = asyncio.get_running_loop()

@@ -68,8 +68,8 @@ def prometheus(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     try:
-        begun = Begun.of(PlantDisk(plant_file), state, _plant)
-        bootstrap = kafka or begun.plant.kafka.bootstrap
+        begun, plant = Begun.of(PlantDisk(plant_file), state, _plant)
+        bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         listen = Listen.checked(host, port, token_file)
@@ -83,9 +83,7 @@ def _plant(plant: Plant, _: Found) -> Plant:
     return plant
 
 
-async def run(
-    begun: Begun[Plant], bootstrap: str, listen: Listen, process: str, look_s: float
-) -> None:
+async def run(begun: Begun, bootstrap: str, listen: Listen, process: str, look_s: float) -> None:
     """Serves until SIGTERM or SIGINT, by the plant file on disk, looked at every `look_s`. Raises
     ConfigError when it cannot listen, BrokerError when Kafka refuses for good; while Kafka is away
     it waits."""

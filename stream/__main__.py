@@ -71,15 +71,17 @@ def worker(
     sys.setswitchinterval(0.0005)
     try:
         workshop = Workshop(threads)
-        begun = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
-        equipment = begun.made
-        bootstrap = kafka or equipment.plant.kafka.bootstrap
+        begun, equipment = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
+        bootstrap = kafka or begun.plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         # What the libraries have made by now stays: a full collection would hold up the work for
         # 50 ms to look at it again.
         gc.freeze()
-        asyncio.run(run(workshop, bootstrap, f"stream/{name}", begun, look))
+        running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
+        # Its models are freed when others take their place.
+        del equipment
+        asyncio.run(running)
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
         _end(1 if error.retriable else 2)
@@ -94,12 +96,17 @@ def _end(code: int) -> NoReturn:
 
 
 async def run(
-    workshop: Workshop, bootstrap: str, process: str, begun: Begun[Equipment], look_s: float
+    equipment: Equipment,
+    workshop: Workshop,
+    bootstrap: str,
+    process: str,
+    begun: Begun,
+    look_s: float,
 ) -> None:
     """Works until SIGTERM or SIGINT, by the plant file and models that are on disk, looked at every
     `look_s`. Raises BrokerError when the log cannot go on."""
-    equipment = begun.made
     work = Work(equipment, workshop, bootstrap, process)
+    del equipment
     log.info("waiting for Kafka at %s", bootstrap)
     await work.producer.start()
     log.info("Kafka answers")
@@ -107,7 +114,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: loop.create_task(work.log.stop()))
     watcher = PlantWatcher(begun, workshop.equip, work.take_up, look_s)
-    prefix = equipment.plant.kafka.prefix
+    prefix = begun.plant.kafka.prefix
     status = StatusPublisher(work.producer, process, lambda: work.figures(watcher), prefix=prefix)
     tasks = [asyncio.create_task(one) for one in (work.log.run(), watcher.run(), status.run())]
     try:

@@ -77,6 +77,11 @@ class Detect:
         self._fleet_of = {asset: fleet for fleet in self._fleets for asset in fleet.assets}
         self._right.clear()
 
+    @property
+    def looks(self) -> bool:
+        """Whether there is anything that it looks at."""
+        return bool(self._fleets)
+
     def become(self, plant: Plant, detectors: Mapping[str, Detector]) -> None:
         """Another plant file, once all that was taken is acknowledged: `assign` must follow. What
         the old detectors have decided stays decided."""
