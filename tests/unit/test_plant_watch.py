@@ -87,9 +87,8 @@ class Process:
 
     def begin(self) -> None:
         disk = PlantDisk(self.file, models=True)
-        self.watcher = PlantWatcher(
-            Begun.of(disk, self.state, self._build), self._build, self._take
-        )
+        begun, _ = Begun.of(disk, self.state, self._build)
+        self.watcher = PlantWatcher(begun, self._build, self._take)
 
     def _build(self, plant: Plant, found: Found) -> Plant:
         if b"bad" in (found.folders["model"] / "model.onnx").read_bytes():
