@@ -20,6 +20,7 @@ from contracts.headers import Headers
 from contracts.messages import (
     Account,
     Histogram,
+    PlantUse,
     SourceHealth,
     SpoolState,
     Status,
@@ -42,6 +43,7 @@ class Figures:
     latencies: dict[str, Histogram] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     spools: dict[str, SpoolState] = field(default_factory=dict)
+    plant: PlantUse | None = None
 
 
 class Latency:
@@ -149,6 +151,7 @@ class StatusPublisher:
             rss_bytes=self._system.memory_info().rss,
             notes=figures.notes,
             spools=figures.spools,
+            plant=figures.plant,
         )
 
     async def _publish(self) -> None:

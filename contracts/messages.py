@@ -334,6 +334,16 @@ class SpoolState(Message):
     oldest_us: Whole | None = None
 
 
+class PlantUse(Message):
+    """Which plant file a process works by: its hash, how often another one or another model package
+    was taken up and refused since the start, and whether what is on disk differs from it."""
+
+    hash: str
+    taken: Whole = 0
+    refused: Whole = 0
+    differs: bool = False
+
+
 class Status(Message):
     """How one process does: sent every second, kept by process."""
 
@@ -346,6 +356,7 @@ class Status(Message):
     rss_bytes: int = 0
     notes: Many[str] = ()
     spools: Named[SpoolState] = Field(default_factory=dict)
+    plant: PlantUse | None = None
 
 
 KINDS: dict[type[Message], str] = {

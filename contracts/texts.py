@@ -15,6 +15,8 @@ from contracts.messages import AlarmClass, AlarmState, Alert, Phase, Severity, T
 Language = Literal["en", "es"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
+UNWATCHED = "unwatched"
+"""The reason of an alarm that was cleared because nothing watches any more what it is about."""
 Wordings = tuple[str, ...]
 REASONS: dict[str, dict[Language, Wordings]] = {
     "limit-high": {
@@ -193,6 +195,10 @@ REASONS: dict[str, dict[Language, Wordings]] = {
         "en": ("not measured: the model failed",),
         "es": ("sin medir: el modelo ha fallado",),
     },
+    UNWATCHED: {
+        "en": ("nothing watches it any more, by the plant file",),
+        "es": ("según el archivo de planta ya nada lo vigila",),
+    },
     "": {
         "en": ("score {score} (limit {threshold})", "abnormal"),
         "es": ("puntuación {score} (límite {threshold})", "anormal"),
@@ -256,8 +262,13 @@ NOTES: dict[str, Words] = {
         "en": "a model fails: what it fails at is not measured",
         "es": "un modelo falla: lo que no puede evaluar queda sin medir",
     },
+    "plant-refused": {
+        "en": "the plant file or a model on disk is refused and the one before stays in use",
+        "es": "el archivo de planta o un modelo en disco se rechaza y sigue en uso el anterior",
+    },
 }
-"""What a process says of itself, or after its name of an asset, in its Status in English."""
+"""What a process says of itself, in its Status in English; some after the name of an asset, some
+with more after a colon."""
 _UNKNOWN: dict[Language, Wordings] = {
     "en": ("{code}: score {score} (limit {threshold})", "{code}"),
     "es": ("{code}: puntuación {score} (límite {threshold})", "{code}"),
@@ -284,7 +295,8 @@ def describe(
     if isinstance(what, Alert):
         happened = TRANSITIONS[what.transition][lang]
         if what.transition is Transition.CLEARED:
-            return f"{where}: {happened}{after}"
+            why = f": {REASONS[UNWATCHED][lang][0]}" if what.reason == UNWATCHED else ""
+            return f"{where}: {happened}{why}{after}"
         told = "" if what.transition is Transition.RAISED else f"{happened}: "
     elif what.raised:
         told = ""
@@ -325,11 +337,14 @@ def _filled(
 
 def note_text(note: str, lang: Language) -> str:
     """A note of a Status in the operator's language; one that is not known here as it is."""
+    told, colon, rest = note.partition(": ")
     for words in NOTES.values():
-        if note == words["en"]:
+        if words["en"] == note:
             return words[lang]
-        if note.endswith(f": {words['en']}"):
-            return note.removesuffix(words["en"]) + words[lang]
+        if words["en"] == told:
+            return f"{words[lang]}{colon}{rest}"
+        if words["en"] == rest:
+            return f"{told}{colon}{words[lang]}"
     return note
 
 

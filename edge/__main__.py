@@ -8,19 +8,22 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 import click
 
+from broker.plant_disk import PlantDisk
+from broker.plant_kept import Begun
+from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, SpoolError, SpoolTaken, VigiaError
-from contracts.plant import Plant, read_plant
+from contracts.plant import Plant
 from contracts.plant.cameras import Camera
-from contracts.plant.model import SignalSet
+from contracts.plant.model import Mqtt, SignalSet
 from edge.adapters.agent import Agent, now_us, together
 from edge.adapters.camera_agent import CameraAgent, sources_in
 from edge.adapters.disk import Claim, DiskSpool
@@ -31,6 +34,7 @@ from edge.adapters.mqtt import MqttSource
 from edge.adapters.shelf import Shelf
 from edge.adapters.sight_files import SightFiles
 from edge.adapters.spooled import SpooledFrames, SpooledReadings
+from edge.adapters.working import Part, unless, work
 from edge.core.backlog import Backlog
 from edge.core.batches import Place
 from edge.core.intake import Intake
@@ -42,8 +46,6 @@ L = TypeVar("L", KafkaLog, KafkaFrames)
 SPOOL_FOLDER = Path(".vigia/spool")
 _MEET_S = 3.0
 MESSAGE_LIMIT = 20_000
-_DRAIN_S = 1.0
-_LAST_WORD_S = 0.7
 _GOODBYE_S = 0.3
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,8 @@ def cli() -> None:
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help="folder for what is normal for each camera; default: it is learned anew at each start",
+    help="folder for what is normal for each camera, and for a copy of the plant file in use; "
+    "default: none, and it is learned anew at each start",
 )
 @click.option(
     "--instance",
@@ -72,6 +75,7 @@ def cli() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="folder for what Kafka does not take; default: the plant's spool.folder, or .vigia/spool",
 )
+@look_option
 def run(
     plant_file: Path,
     kafka: str | None,
@@ -80,6 +84,7 @@ def run(
     state: Path | None,
     instance: str | None,
     spool: Path | None,
+    look: float,
 ) -> None:
     """Reads the plant's MQTT topics and writes rows to Kafka, until SIGTERM or SIGINT."""
     logging.basicConfig(
@@ -88,14 +93,26 @@ def run(
     # While Kafka is away it says so five times a second; the agent says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        plant = _with_mqtt(_read(plant_file), mqtt)
+        copies = None if state is None else state / "plant"
+        begun, plant = Begun.of(
+            PlantDisk(plant_file), copies, lambda plant, _: _served(plant, site)
+        )
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
         name = _name(instance)
         kept = _spool_folder(plant, plant_file, spool) / f"{plant.kafka.prefix}-{name}"
-        edge = _Edge(plant, plant_file.parent, bootstrap, site, f"edge/{name}", kept, state)
-        asyncio.run(edge.serve())
+        edge = _Edge(
+            plant,
+            plant_file.parent,
+            bootstrap,
+            _mqtt(plant, mqtt),
+            site,
+            f"edge/{name}",
+            kept,
+            state,
+        )
+        asyncio.run(edge.serve(begun, look))
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -104,21 +121,20 @@ def run(
         sys.exit(1)
 
 
-def _read(file: Path) -> Plant:
-    try:
-        return read_plant(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: {error}") from error
-
-
-def _with_mqtt(plant: Plant, address: str | None) -> Plant:
+def _mqtt(plant: Plant, address: str | None) -> Mqtt:
     if address is None:
-        return plant
+        return plant.mqtt
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65_536:
         raise ConfigError(f"--mqtt: expected HOST:PORT, got {address!r}")
-    mqtt = plant.mqtt.model_copy(update={"host": host, "port": int(port)})
-    return plant.model_copy(update={"mqtt": mqtt})
+    return plant.mqtt.model_copy(update={"host": host, "port": int(port)})
+
+
+def _served(plant: Plant, site: str | None) -> Plant:
+    """The plant, if the edge of `site` has something to do. Raises ConfigError."""
+    if not assets_of(plant, site) and not cameras_of(plant, site):
+        raise ConfigError(f"--site: the plant has no site {site!r}")
+    return plant
 
 
 def _name(instance: str | None) -> str:
@@ -130,16 +146,6 @@ def _spool_folder(plant: Plant, plant_file: Path, wanted: Path | None) -> Path:
         return wanted
     named = plant.spool.folder
     return plant_file.parent / named if named is not None else SPOOL_FOLDER
-
-
-class _Part(Protocol):
-    """The sensors of a site at work, or its cameras; or what keeps either on disk."""
-
-    async def run(self) -> None: ...
-
-    async def drain(self, patience_s: float) -> None: ...
-
-    def figures(self) -> Figures: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,42 +169,74 @@ class _Kafka:
         await asyncio.gather(self.live.stop(_GOODBYE_S), self.patient.stop(_GOODBYE_S))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Edge:
-    """The agent of the sites of a plant file, which lies in `folder`; or of one site. `spool` is
-    the folder of its own for what is kept on disk; what it learns of cameras is kept in `state`."""
+    """The agent of the sites of a plant file in `folder`, or of one site. `spool` is the folder of
+    its own for what is kept on disk; what it learns of cameras is kept in `state`."""
 
     plant: Plant
     folder: Path
     bootstrap: str
+    mqtt: Mqtt
     site: str | None
     process: str
     spool: Path
     state: Path | None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: bool = False
 
-    async def serve(self) -> None:
-        """Works until SIGTERM or SIGINT. Raises VigiaError."""
-        stop = asyncio.Event()
+    async def serve(self, begun: Begun, look_s: float) -> None:
+        """Works until SIGTERM or SIGINT; every `look_s` it looks for another plant file, and takes
+        it up. Raises VigiaError."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._end)
+        watcher = PlantWatcher(
+            begun, lambda plant, _: _served(plant, self.site), self._take_up, look_s
+        )
+        watching = asyncio.create_task(watcher.run())
+        watching.add_done_callback(lambda _: self._end())
+        claim = self._claim()
+        try:
+            while not self._ending:
+                self._stop.clear()
+                await self._life(watcher)
+        finally:
+            watching.cancel()
+            if claim is not None:
+                claim.release()
+        if watching.done() and not watching.cancelled():
+            watching.result()
+
+    def _end(self) -> None:
+        self._ending = True
+        self._stop.set()
+
+    async def _take_up(self, plant: Plant) -> None:
+        """What concerns sensors or cameras begins a new life of the edge, which is for MQTT and
+        Kafka what another edge after this one would be; all else does not concern it."""
+        old, self.plant = self.plant, plant
+        if any(of(old, self.site) != of(plant, self.site) for of in (assets_of, cameras_of)):
+            self._stop.set()
+
+    async def _life(self, watcher: PlantWatcher[Plant]) -> None:
+        """Works until it is to stop."""
         _log.info("%s: Kafka at %s", self.process, self.bootstrap)
         kafka = self._kafka()
         keepers: list[Keeper] = []
-        claim = self._claim()
         try:
-            parts = await _unless(stop, self._prepare(kafka, keepers))
+            parts = await unless(self._stop, self._prepare(kafka, keepers))
             if parts is not None:
                 # What there is by now stays. Every ten seconds or so a full collection would look
                 # at it again, and all messages wait for 80 ms.
                 gc.freeze()
-                status = self._status(kafka.live, [*parts, *keepers])
-                await _work([*keepers, *parts], status, kafka.there, stop)
+                status = self._status(kafka.live, [*parts, *keepers], watcher)
+                await work([*keepers, *parts], status, kafka.there, self._stop)
         finally:
+            # What is frozen would not be taken apart in order at the end of the process.
+            gc.unfreeze()
             await asyncio.gather(*(keeper.close() for keeper in keepers))
             await kafka.stop()
-            if claim is not None:
-                claim.release()
 
     def _kafka(self) -> _Kafka:
         name = self.process.replace("/", "-")
@@ -222,18 +260,19 @@ class _Edge:
             _log.warning("spool: %s", error)
             return None
 
-    def _status(self, producer: Producer, parts: Sequence[_Part]) -> StatusPublisher:
+    def _status(
+        self, producer: Producer, parts: Sequence[Part], watcher: PlantWatcher[Plant]
+    ) -> StatusPublisher:
         def figures() -> Figures:
-            return together([part.figures() for part in parts])
+            own = Figures(notes=watcher.notes(), plant=watcher.use())
+            return together([own, *(part.figures() for part in parts)])
 
         prefix = self.plant.kafka.prefix
         return StatusPublisher(producer, self.process, figures, prefix=prefix)
 
-    async def _prepare(self, kafka: _Kafka, keepers: list[Keeper]) -> list[_Part]:
+    async def _prepare(self, kafka: _Kafka, keepers: list[Keeper]) -> list[Part]:
         assets, cameras = assets_of(self.plant, self.site), cameras_of(self.plant, self.site)
-        if not assets and not cameras:
-            raise ConfigError(f"--site: the plant has no site {self.site!r}")
-        parts: list[_Part] = []
+        parts: list[Part] = []
         readings = Backlog(self.plant.spool.size_bytes)
         if assets:
             parts.append(await self._sensors(assets, kafka, readings, keepers))
@@ -257,7 +296,7 @@ class _Edge:
         places = await _meet(kafka, log, assets, keeper)
         _log.info("%d assets, %d of them known to Kafka", len(assets), len(places))
         intake = Intake(assets, places, now_us=now_us(), limit=MESSAGE_LIMIT, backlog=backlog)
-        source = MqttSource(self.plant.mqtt, limit=MESSAGE_LIMIT)
+        source = MqttSource(self.mqtt, limit=MESSAGE_LIMIT)
         if keeper is None:
             return Agent(intake, source, log)
         keeper.serve(intake.learn, lambda: intake.pressed)
@@ -314,55 +353,6 @@ async def _meet(
         return asking.result()
     _log.warning("Kafka does not answer yet: what comes goes to the disk")
     return {}
-
-
-async def _work(
-    parts: Sequence[_Part],
-    status: StatusPublisher,
-    kafka: asyncio.Task[None],
-    stop: asyncio.Event,
-) -> None:
-    async def tell() -> None:
-        await asyncio.shield(kafka)
-        await status.run()
-
-    running = [asyncio.create_task(part.run()) for part in parts]
-    telling = asyncio.create_task(tell())
-    try:
-        ended = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        if await _unless(stop, ended) is None:
-            _log.info("stopping")
-            await asyncio.gather(*(part.drain(_DRAIN_S) for part in parts))
-        telling.cancel()
-        await status.last(_LAST_WORD_S)
-    finally:
-        for task in (telling, *running):
-            task.cancel()
-        await asyncio.wait((telling, *running))
-    for task in running:
-        if not task.cancelled():
-            _raise_first(task.exception())
-
-
-async def _unless(stop: asyncio.Event, doing: Coroutine[Any, Any, T]) -> T | None:
-    """What `doing` gives, or None when `stop` comes first."""
-    task = asyncio.ensure_future(doing)
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        return task.result()
-    task.cancel()
-    await asyncio.wait((task,))
-    return None
-
-
-def _raise_first(error: BaseException | None) -> None:
-    """Raises what ended the agent, out of the group of its tasks."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if error is not None:
-        raise error
 
 
 if __name__ == "__main__":

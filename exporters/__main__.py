@@ -14,10 +14,13 @@ from typing import Any
 
 import click
 
+from broker.plant_disk import Found, PlantDisk
+from broker.plant_kept import Begun, state_option
+from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
-from contracts.plant import Plant, read_plant
+from contracts.plant import Plant
 from exporters.adapters.exposition import Exposition
 from exporters.adapters.http import Answer, Listen, MetricsServer, Page
 from exporters.adapters.intake import Intake
@@ -49,6 +52,8 @@ def cli() -> None:
     help="file with the bearer token that readers must send; needed beyond the loopback",
 )
 @click.option("--instance", default="prometheus", show_default=True, help="this process's name")
+@state_option
+@look_option
 def prometheus(
     plant_file: Path,
     kafka: str | None,
@@ -56,38 +61,48 @@ def prometheus(
     port: int,
     token_file: Path | None,
     instance: str,
+    state: Path | None,
+    look: float,
 ) -> None:
     """Metrics for Prometheus on /metrics; /healthz is 200 while reading advances."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # While Kafka is away it says so ten times a second; we say it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        plant = read_plant(_read(plant_file), str(plant_file))
+        begun, plant = Begun.of(PlantDisk(plant_file), state, _plant)
         bootstrap = kafka or plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         listen = Listen.checked(host, port, token_file)
-        asyncio.run(run(plant, bootstrap, listen, f"exporters/{instance}"))
+        asyncio.run(run(begun, bootstrap, listen, f"exporters/{instance}", look))
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
         sys.exit(1 if error.retriable else 2)
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+def _plant(plant: Plant, _: Found) -> Plant:
+    return plant
 
 
-async def run(plant: Plant, bootstrap: str, listen: Listen, process: str) -> None:
-    """Serves until SIGTERM or SIGINT. Raises ConfigError when it cannot listen, BrokerError
-    when Kafka refuses for good; while Kafka is away it waits."""
-    prefix = plant.kafka.prefix
-    board = Board(Names.of(plant), prefix)
+async def run(begun: Begun, bootstrap: str, listen: Listen, process: str, look_s: float) -> None:
+    """Serves until SIGTERM or SIGINT, by the plant file on disk, looked at every `look_s`. Raises
+    ConfigError when it cannot listen, BrokerError when Kafka refuses for good; while Kafka is away
+    it waits."""
+    prefix = begun.plant.kafka.prefix
+    names = Names.of(begun.plant)
+    board = Board(names, prefix)
+
+    async def take_up(plant: Plant) -> None:
+        names.become(plant)
+
+    watcher = PlantWatcher(begun, _plant, take_up, look_s)
+
+    def figures() -> Figures:
+        return Figures(board.account(), notes=watcher.notes(), plant=watcher.use())
+
     intake = Intake(bootstrap, prefix, board, now_us)
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
-    status = StatusPublisher(producer, process, lambda: Figures(board.account()), prefix=prefix)
+    status = StatusPublisher(producer, process, figures, prefix=prefix)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -95,7 +110,7 @@ async def run(plant: Plant, bootstrap: str, listen: Listen, process: str) -> Non
         log.info("metrics on %s/metrics", server.url)
         lags = watch_lags(bootstrap, prefix, board.tell_lags)
         try:
-            await _until(stop, intake.run(), lags, _say(producer, status))
+            await _until(stop, intake.run(), lags, watcher.run(), _say(producer, status))
         finally:
             await status.last()
             await producer.stop(patience_s=1.0)

@@ -11,35 +11,29 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from broker.plant_disk import PlantDisk
+from broker.plant_kept import Begun, state_option
+from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
-from broker.status import Figures, StatusPublisher
+from broker.status import Figures, Latency, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
-from contracts.plant import Plant, read_plant
-from contracts.plant.detectors import Autoencoder, Vision
-from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, topic_name
+from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, Topic, topic_name
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
-from stream.adapters.detect_agent import PANES_PART_BYTES, DetectAgent
+from stream.adapters.decided_log import DecidedLog, looked_at
+from stream.adapters.detect_agent import PANES_PART_BYTES, PART_BYTES, DetectAgent
+from stream.adapters.equipment import Equipment, Workshop
 from stream.adapters.faust_log import FaustLog
 from stream.adapters.frame_agent import FrameAgent
-from stream.adapters.frame_model import FrameModel, watched
 from stream.adapters.memory import MemoryBound
 from stream.adapters.model_faults import ModelFaults
-from stream.adapters.onnx_image import ImagePackage, load_image_package
-from stream.adapters.onnx_package import load_package
 from stream.core.alarms import Alarms
-from stream.core.autoencoder import AutoencoderDetector
 from stream.core.detect import Detect
-from stream.core.detectors import Detector
-from stream.core.rules import rule
-from stream.core.tank_gauge import TankGauge
-from stream.core.vision import VisionRule
 from stream.ports import Agent, Log
 
 log = logging.getLogger("stream")
@@ -63,7 +57,16 @@ def cli() -> None:
 @click.option("--kafka", default=None, help="HOST:PORT; default: the plant file's bootstrap")
 @click.option("--instance", default=None, help="this worker's name; default: host and process")
 @click.option("--threads", default=1, show_default=True, help="threads of a model")
-def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: int) -> None:
+@state_option
+@look_option
+def worker(
+    plant_file: Path,
+    kafka: str | None,
+    instance: str | None,
+    threads: int,
+    state: Path | None,
+    look: float,
+) -> None:
     """One worker of the consumer group. Start more for more partitions."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("faust").setLevel(logging.WARNING)
@@ -75,20 +78,20 @@ def worker(plant_file: Path, kafka: str | None, instance: str | None, threads: i
     sys.setswitchinterval(0.0005)
     _keep_memory()
     try:
-        plant = read_plant(_read(plant_file), str(plant_file))
-        bootstrap = kafka or plant.kafka.bootstrap
+        workshop = Workshop(threads, ModelFaults(now_us))
+        begun, equipment = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
+        bootstrap = kafka or begun.plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
-        faults = ModelFaults(now_us)
-        images = load_images(plant, plant_file.parent, threads)
-        detectors = build_detectors(plant, plant_file.parent, threads, images, faults)
         # What the libraries have made by now stays: a full collection would hold up the work for
         # 50 ms to look at it again.
         gc.freeze()
+        running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
+        # Its models are freed when others take their place.
+        del equipment
     except VigiaError as error:
         _fail(error)
-    models = Models(detectors, images, faults)
-    asyncio.run(_and_end(run(plant, models, bootstrap, f"stream/{name}")))
+    asyncio.run(_and_end(running))
 
 
 async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:
@@ -114,108 +117,48 @@ def _fail(error: VigiaError) -> NoReturn:
     _end(1 if error.retriable else 2)
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
-
-
 def _end(code: int) -> NoReturn:
     # Faust's threads may wait for a broker that is away: nothing is left to do for them.
     logging.shutdown()
-    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """What a worker decides by, and what its models failed at."""
-
-    detectors: Mapping[str, Detector]
-    images: Mapping[str, ImagePackage]
-    faults: ModelFaults
-
-
-def build_detectors(
-    plant: Plant,
-    folder: Path,
-    threads: int,
-    images: Mapping[str, ImagePackage] | None = None,
-    faults: ModelFaults | None = None,
-) -> Mapping[str, Detector]:
-    """What runs each detector of the plant file. Raises ModelError for a package that is refused,
-    or that was not fitted for an asset it shall watch."""
-    detectors: dict[str, Detector] = {}
-    images = load_images(plant, folder, threads) if images is None else images
-    faults = ModelFaults(now_us) if faults is None else faults
-    for section in plant.detectors:
-        found = rule(section)
-        if isinstance(section, Autoencoder):
-            package = load_package(folder / section.package, threads=threads)
-            assets = [a for a in plant.assets() if section in plant.detectors_of(a)]
-            package.manifest.scaler(tuple(assets))
-            score = faults.telling(section.id, package.score)
-            found = AutoencoderDetector(section, package.manifest, score)
-        if isinstance(section, Vision):
-            found = VisionRule(section, images[section.package].manifest)
-        assert found is not None
-        detectors[section.id] = found
-    return detectors
-
-
-def load_images(plant: Plant, folder: Path, threads: int) -> dict[str, ImagePackage]:
-    """The packages of the plant's vision detectors, each loaded once. Raises ModelError."""
-    names = {one.package for one in plant.detectors if isinstance(one, Vision)}
-    return {name: load_image_package(folder / name, threads=threads) for name in sorted(names)}
-
-
 async def run(
-    plant: Plant,
-    models: Models,
+    equipment: Equipment,
+    workshop: Workshop,
     bootstrap: str,
     process: str,
+    begun: Begun,
+    look_s: float,
 ) -> None:
-    """Works until SIGTERM or SIGINT. Raises BrokerError when the log cannot go on, MemoryExceeded
-    when the process is too large."""
-    producer = Producer(bootstrap, client_id=process.replace("/", "-"))
+    """Works until SIGTERM or SIGINT, by the plant file and models that are on disk, looked at every
+    `look_s`. Raises BrokerError when the log cannot go on, MemoryExceeded when the process is too
+    large."""
+    work = Work(equipment, workshop, bootstrap, process)
+    del equipment
     log.info("waiting for Kafka at %s", bootstrap)
-    await producer.start()
+    await work.producer.start()
     log.info("Kafka answers")
-    prefix = plant.kafka.prefix
-    detect = DetectAgent(Detect(plant, models.detectors), producer, plant.kafka, process, now_us)
-    store = CompactedAlarms(bootstrap, topic_name(ALARMS, prefix))
-    alarm = AlarmAgent(Alarms(plant), producer, store, plant.kafka, process, now_us)
-    faust: Log = FaustLog(bootstrap, f"{prefix}-stream", client_id=process.replace("/", "-"))
-    faust.subscribe(topic_name(READINGS, prefix), detect)
-    faust.subscribe(topic_name(DETECTIONS, prefix), alarm)
-    agents: list[Agent] = [detect, alarm]
-    if plant.panes():
-        of_panes = Detect(plant, models.detectors, of_panes=True)
-        latency, part = detect.latency, PANES_PART_BYTES
-        panes = DetectAgent(of_panes, producer, plant.kafka, process, now_us, latency, part)
-        agents.append(panes)
-        faust.subscribe(topic_name(AGGREGATES, prefix), panes)
-    if plant.cameras():
-        agents.append(_frames(plant, models, producer, process))
-        faust.subscribe(topic_name(FRAMES, prefix), agents[-1])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: loop.create_task(faust.stop()))
-
-    def figures() -> Figures:
-        return _figures(detect, alarm, agents, models.faults)
-
-    status = StatusPublisher(producer, process, figures, prefix=prefix)
-    saying = asyncio.create_task(status.run())
+        loop.add_signal_handler(number, lambda: loop.create_task(work.log.stop()))
+    watcher = PlantWatcher(begun, workshop.equip, work.take_up, look_s)
+    prefix = begun.plant.kafka.prefix
+    status = StatusPublisher(work.producer, process, lambda: work.figures(watcher), prefix=prefix)
+    parts = (_within(work.bound, work.log), watcher.run(), status.run())
+    tasks = [asyncio.create_task(part) for part in parts]
     try:
-        await _within(MemoryBound(plant.stream.memory_bytes), faust)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        saying.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await status.last()
         # What Kafka does not take now was not committed: it is made again.
-        await producer.stop(_GOODBYE_S)
+        await work.producer.stop(_GOODBYE_S)
 
 
 async def _within(bound: MemoryBound, faust: Log) -> None:
@@ -232,25 +175,75 @@ async def _within(bound: MemoryBound, faust: Log) -> None:
     watching.cancel()
 
 
-def _frames(plant: Plant, models: Models, producer: Producer, process: str) -> FrameAgent:
-    eyes = {}
-    for one in plant.detectors:
-        if isinstance(one, Vision):
-            package = models.images[one.package]
-            score = models.faults.telling(one.id, package.score)
-            eyes[one.id] = FrameModel(package.manifest, score, one.factor)
-    return FrameAgent(watched(plant, eyes, TankGauge()), producer, plant.kafka, process)
+class Work:
+    """The agents of a worker, on the log of its plant. All four topics are read from the start on:
+    a plant file that comes later may have the first camera, or the first panes."""
 
+    def __init__(
+        self, equipment: Equipment, workshop: Workshop, bootstrap: str, process: str
+    ) -> None:
+        kafka, client = equipment.plant.kafka, process.replace("/", "-")
+        self.producer = Producer(bootstrap, client_id=client)
+        self.log: Log = FaustLog(bootstrap, f"{kafka.prefix}-stream", client_id=client)
+        self.bound = MemoryBound(equipment.plant.stream.memory_bytes)
+        self._workshop = workshop
+        self._decided = DecidedLog(bootstrap, topic_name(DETECTIONS, kafka.prefix))
+        self._latency = Latency()
+        self._rows = self._detecting(equipment, process, of_panes=False)
+        self._panes = self._detecting(equipment, process, of_panes=True)
+        store = CompactedAlarms(bootstrap, topic_name(ALARMS, kafka.prefix))
+        alarms = Alarms(equipment.plant)
+        self._alarms = AlarmAgent(alarms, self.producer, store, kafka, process, now_us)
+        self._frames = FrameAgent(equipment.watched, self.producer, kafka, process)
+        agents: dict[Topic, Agent] = {READINGS: self._rows, DETECTIONS: self._alarms}
+        agents |= {AGGREGATES: self._panes, FRAMES: self._frames}
+        for topic, agent in agents.items():
+            self.log.subscribe(topic_name(topic, kafka.prefix), agent)
+        self._use(equipment)
 
-def _figures(
-    detect: DetectAgent, alarm: AlarmAgent, agents: Sequence[Agent], faults: ModelFaults
-) -> Figures:
-    latencies = {
-        "detection": detect.latency.histogram(),
-        "alert": alarm.latency.histogram(),
-    }
-    accounts = {name: one for agent in agents for name, one in agent.accounts().items()}
-    return Figures(accounts, latencies=latencies, notes=faults.notes())
+    def _detecting(self, equipment: Equipment, process: str, *, of_panes: bool) -> DetectAgent:
+        plant = equipment.plant
+        return DetectAgent(
+            Detect(plant, equipment.detectors, of_panes=of_panes),
+            self.producer,
+            plant.kafka,
+            process,
+            now_us,
+            decided=self._decided,
+            latency=self._latency,
+            part_bytes=PANES_PART_BYTES if of_panes else PART_BYTES,
+        )
+
+    def _use(self, equipment: Equipment) -> None:
+        plant = equipment.plant
+        self.bound.limit_bytes = plant.stream.memory_bytes
+        self._workshop.in_use = equipment.loaded
+        self._decided.wanted = looked_at(plant)
+        self._frames.watched = equipment.watched
+        self._shown: list[Agent] = [self._rows, self._alarms]
+        self._shown += [self._panes] if plant.panes() else []
+        self._shown += [self._frames] if plant.cameras() else []
+
+    async def take_up(self, equipment: Equipment) -> None:
+        """Goes on with other equipment, between two steps. Returns when it is in use."""
+
+        def apply() -> None:
+            for detecting in (self._rows, self._panes):
+                detecting.detect.become(equipment.plant, equipment.detectors)
+            self._alarms.alarms.become(equipment.plant)
+            self._use(equipment)
+
+        await self.log.anew(apply)
+
+    def figures(self, watcher: PlantWatcher[Equipment]) -> Figures:
+        """How the worker does."""
+        latencies = {
+            "detection": self._latency.histogram(),
+            "alert": self._alarms.latency.histogram(),
+        }
+        accounts = {name: one for agent in self._shown for name, one in agent.accounts().items()}
+        notes = (*watcher.notes(), *self._workshop.faults.notes())
+        return Figures(accounts, latencies=latencies, notes=notes, plant=watcher.use())
 
 
 if __name__ == "__main__":

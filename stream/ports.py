@@ -49,6 +49,11 @@ class Log(Protocol):
     async def run(self) -> None:
         """Reads until `stop`. Raises BrokerError when it cannot go on."""
 
+    async def anew(self, apply: Callable[[], None]) -> None:
+        """Between two steps: once the agents are done with what they have, calls `apply`, and all
+        begin anew with `assigned`, reading from what they need, as after a rebalance. While Kafka
+        is away it waits. Returns before anything is handled."""
+
     async def stop(self) -> None:
         """Commits what may be committed and leaves the group, within seconds, with or
         without a broker."""
@@ -59,6 +64,17 @@ class Publisher(Protocol):
 
     async def send_all(self, records: Iterable[Outgoing]) -> None:
         """Returns once all are acknowledged, each partition's in order."""
+
+
+Marks = Mapping[tuple[str, str], int]
+"""By asset and detector, up to which end (us) windows are decided for good."""
+
+
+class Decided(Protocol):
+    """What the log says of windows that were decided before."""
+
+    async def load(self, partitions: Iterable[int]) -> Marks:
+        """Of the assets in these partitions, as far as it is found."""
 
 
 class AlarmStore(Protocol):

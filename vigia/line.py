@@ -128,12 +128,16 @@ class Line:
         edge += ["--mqtt", mqtt.address] if mqtt is not None else []
         if self.layout.plant.spool.folder is None:
             edge += ["--spool", str(self.layout.folder / "spool")]
+        exporter = ["--port", str(self.layout.metrics_port), *self._state("exporters", name)]
         workers = [f"{name}-{number}" for number in range(1, self.layout.workers + 1)]
         return [
             self._room("edge", "run", name, *edge),
-            *(self._room("stream", "worker", worker) for worker in workers),
-            self._room("exporters", "prometheus", name, "--port", str(self.layout.metrics_port)),
+            *(self._room("stream", "worker", one, *self._state("stream", one)) for one in workers),
+            self._room("exporters", "prometheus", name, *exporter),
         ]
+
+    def _state(self, room: str, instance: str) -> tuple[str, str]:
+        return "--state", str(self.layout.folder / room / instance)
 
     def _room(self, room: str, command: str, instance: str, *more: str) -> RoomProcess:
         options = ["--plant", str(self.layout.plant_file), "--kafka", self.bootstrap]

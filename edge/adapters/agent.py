@@ -44,6 +44,7 @@ def together(parts: Sequence[Figures]) -> Figures:
         # What two parts say alike is said once.
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         spools={name: one for part in parts for name, one in part.spools.items()},
+        plant=next((part.plant for part in parts if part.plant is not None), None),
     )
 
 

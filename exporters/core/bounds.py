@@ -12,9 +12,10 @@ OTHER = "other"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]{0,99}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Names:
-    """The names that a plant file gives; all others are OTHER.
+    """The names that a plant file gives; all others are OTHER. All who label by one plant file have
+    the same object, so that another plant file changes it for all.
 
     `signals` has each (asset, signal) with its unit, `detectors` each (asset, detector)
     wherever one looks at an asset, `alarms` each (asset, rule) with severity and class.
@@ -36,6 +37,12 @@ class Names:
             for rule in plant.rules_of(detector)
         }
         return cls(signals, frozenset(watched), alarms, plant.hash)
+
+    def become(self, plant: Plant) -> None:
+        """Those of another plant file from now on."""
+        new = Names.of(plant)
+        self.signals, self.detectors, self.alarms = new.signals, new.detectors, new.alarms
+        self.plant = new.plant
 
     def signal(self, asset: str, signal: str) -> tuple[str, str]:
         """(asset, signal) as labels."""

@@ -61,7 +61,8 @@ class Detections:
 
     def families(self, now_us: int) -> Iterator[Family]:
         """The newest results."""
-        newest = sorted(self._newest.items())
+        # What another plant file has no longer has no newest window.
+        newest = [(k, v) for k, v in sorted(self._newest.items()) if self._names.detector(*k) == k]
         yield gauge(
             "vigia_detection_score",
             "Score of the newest window; none where it could not be measured.",

@@ -52,6 +52,7 @@ class Processes:
         self._seen: dict[str, Seen] = {}
         self._stages, self._units, self._measures = Words(50), Words(20), Words(50)
         self._reasons = Words(200)
+        self._plants_known = Words(1_000)
 
     def take(self, record: Record, now_us: int, live: bool) -> str | None:
         """Keeps the status in `record`; why not, if not. Raises MessageError."""
@@ -77,6 +78,7 @@ class Processes:
         yield from self._sources(now_us)
         yield from self._account()
         yield from self._spools(now_us)
+        yield from self._plants()
         yield self._latencies()
 
     def _processes(self, now_us: int) -> Iterator[Family]:
@@ -207,6 +209,28 @@ class Processes:
             ),
         ):
             yield gauge(f"vigia_spool_{name}", help, ("process", "spool"), samples.items())
+
+    def _plants(self) -> Iterator[Family]:
+        uses = {n: s.status.plant for n, s in sorted(self._seen.items()) if s.status.plant}
+        yield gauge(
+            "vigia_process_plant_differs",
+            "Whether the plant file or a model on disk is another than the process uses.",
+            ("process",),
+            [((name,), float(use.differs)) for name, use in uses.items()],
+        )
+        yield counter(
+            "vigia_process_plant_changes_total",
+            "Other plant files or models that the process found on disk since it started.",
+            ("process", "outcome"),
+            [((name, "taken"), use.taken) for name, use in uses.items()]
+            + [((name, "refused"), use.refused) for name, use in uses.items()],
+        )
+        yield gauge(
+            "vigia_process_plant_info",
+            "The plant file that the process works by.",
+            ("process", "hash"),
+            [((name, self._plants_known.label(use.hash)), 1.0) for name, use in uses.items()],
+        )
 
     def _latencies(self) -> Family:
         # A dictionary: two measures that are both OTHER would be one series twice.

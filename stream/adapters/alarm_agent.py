@@ -85,6 +85,11 @@ class AlarmAgent:
     async def assigned(self, partitions: frozenset[int]) -> None:
         self._heads.clear()
         self.alarms.assign(await self.store.load(partitions))
+        alerts, states = self.alarms.settle_unwatched(self.now_us())
+        for alert in alerts:
+            _log.info("%s is cleared: the plant file has nothing that watches it", alert.alarm)
+        await self.publisher.send_all(map(self._alert, alerts))
+        await self.publisher.send_all(map(self._state, states))
 
     async def handle(self, records: Sequence[Record]) -> Settled:
         alerts: list[Alert] = []

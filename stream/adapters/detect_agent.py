@@ -20,7 +20,7 @@ from contracts.topics import AGGREGATES, DETECTIONS, Topic, topic_name
 from stream.adapters.letters import Letters
 from stream.core.detect import Detect, Fetched, Ready, panes_in
 from stream.core.detectors import Encoded, Results
-from stream.ports import Publisher, Settled
+from stream.ports import Decided, Marks, Publisher, Settled
 
 PART_BYTES = 200_000
 """Bytes of messages after which what is ready is scored, beside the next ones."""
@@ -42,6 +42,7 @@ class DetectAgent:
     kafka: Kafka
     source: str
     now_us: Callable[[], int]
+    decided: Decided | None = None
     latency: Latency = field(default_factory=Latency)
     part_bytes: int = PART_BYTES
     decoder: ReadingDecoder = field(default_factory=ReadingDecoder)
@@ -56,7 +57,10 @@ class DetectAgent:
         self._letters = Letters(self.kafka.prefix, self.source)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        self.detect.assign(partitions)
+        known: Marks = {}
+        if self.decided is not None and self.detect.looks:
+            known = await self.decided.load(partitions)
+        self.detect.assign(partitions, known)
         self._note()
 
     async def handle(self, records: Sequence[Record]) -> Settled:

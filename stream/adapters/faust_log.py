@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import is_not
 from typing import Any, cast
 
@@ -39,10 +39,19 @@ STOP_S = 5.0
 JOIN_S = 25.0
 
 
+class _Turn:
+    """What is to be done between two fetches, before all is read again."""
+
+    def __init__(self, apply: Callable[[], None]) -> None:
+        self.apply = apply
+        self.done = asyncio.Event()
+
+
 class _App(faust.App):
     """Keeps no tables, so it needs no folder: by itself Faust makes one where it is started."""
 
     lanes: dict[str, Lane]
+    turn: _Turn | None = None
 
     def _create_directories(self) -> None:
         return
@@ -66,11 +75,12 @@ class _Consumer(Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         moved = True
         while not (self.should_stop or fetcher.should_stop):
-            hungry = [lane for lane in self._lanes.values() if not lane.full]
-            if not (hungry and self._ready()):
+            if not self._ready():
                 await asyncio.sleep(PAUSE_S)
                 continue
-            if moved and not await self._go_back():
+            moved |= self._take_turn()
+            hungry = [lane for lane in self._lanes.values() if not lane.full]
+            if not hungry or (moved and not await self._go_back()):
                 await asyncio.sleep(PAUSE_S)
                 continue
             before = self._assignments()
@@ -92,6 +102,18 @@ class _Consumer(Consumer):
             await asyncio.sleep(GATHER_S)
             if not any(lane.working for lane in self._lanes.values()):
                 break
+
+    def _take_turn(self) -> bool:
+        """Here no fetch is under way. Whether all must be read again."""
+        app = cast(_App, self.app)
+        turn, app.turn = app.turn, None
+        if turn is None:
+            return False
+        for lane in self._lanes.values():
+            lane.again()
+        turn.apply()
+        turn.done.set()
+        return True
 
     def _ready(self) -> bool:
         """Whether records may be read: outside a rebalance, once we know which are ours."""
@@ -238,6 +260,17 @@ class FaustLog:
         await self._leave()
         for task in done:
             task.result()
+
+    async def anew(self, apply: Callable[[], None]) -> None:
+        """See ports.Log."""
+        lanes = list(self._lanes.values())
+        await asyncio.gather(*(lane.hold() for lane in lanes))
+        try:
+            self._app.turn = turn = _Turn(apply)
+            await turn.done.wait()
+        finally:
+            for lane in lanes:
+                lane.release()
 
     async def stop(self) -> None:
         """See ports.Log."""

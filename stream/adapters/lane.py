@@ -41,6 +41,8 @@ class Lane:
     _gaps: dict[int, int] = field(default_factory=dict)
     _generation: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _held: bool = False
+    _calm: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def full(self) -> bool:
@@ -64,6 +66,24 @@ class Lane:
         self.forget()
         self.assignment = partitions
         self._wake.set()
+
+    async def hold(self) -> None:
+        """Returns once the agent is done with all that it was given; it is given nothing more
+        until `release`. What comes in waits."""
+        self._held = True
+        self._calm.clear()
+        self._wake.set()
+        await self._calm.wait()
+
+    def release(self) -> None:
+        """The agent goes on."""
+        self._held = False
+        self._wake.set()
+
+    def again(self) -> None:
+        """The agent begins anew, as after a rebalance that left it the same partitions."""
+        if self.assignment is not None:
+            self.assign(self.assignment)
 
     def deliver(self, partition: int, records: Sequence[Record]) -> bool:
         """The next records of a partition. Those that were delivered before are passed over.
@@ -99,16 +119,24 @@ class Lane:
                 self._wake.clear()
                 if settling is not None and settling.done():
                     settling.result()
-                while self.assignment is not None and (self._waiting or told != self._generation):
+                while self._willing and (self._waiting or told != self._generation):
                     if told == self._generation:
                         settling = await self._step(settling)
                     else:
                         if settling is not None:
                             await settling
                         told = await self._tell()
+                if self._held:
+                    if settling is not None:
+                        await settling
+                    self._calm.set()
         finally:
             if settling is not None:
                 settling.cancel()
+
+    @property
+    def _willing(self) -> bool:
+        return self.assignment is not None and not self._held
 
     async def _tell(self) -> int:
         generation, partitions = self._generation, self.assignment or frozenset()

@@ -18,9 +18,9 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MemoryBound:
-    """`limit_bytes` of resident memory."""
+    """`limit_bytes` of resident memory; another plant file may change it."""
 
     limit_bytes: int
     resident: Callable[[], int] = resident_bytes

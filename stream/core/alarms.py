@@ -11,6 +11,10 @@ changes nothing, so detections may come again after a crash.
 What a backfill raises is a backfill, and so is all that happens to that activation, until a
 detection that is none finds the alarm standing: then it is raised once more, for all to hear. See
 docs/adr/0013.
+
+A plant file may change meanwhile: an alarm that stands takes its rule's new severity and class with
+the next detection, and is told to be escalated or revised; one that nothing watches any more is
+cleared. See docs/adr/0017.
 """
 
 from __future__ import annotations
@@ -26,11 +30,13 @@ from contracts.messages import (
     Detection,
     DetectionBatch,
     Phase,
+    Severity,
     Transition,
     Verdict,
 )
 from contracts.plant import Plant
 from contracts.plant.model import AlarmRule
+from contracts.texts import UNWATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,61 @@ def apply(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detect
         return Step(state)
     if one.verdict is Verdict.NOT_MEASURED or one.score is None:
         return Step(state)
-    if state.raised:
+    if not state.raised:
+        return _quiet(state, rule, batch, one)
+    if (state.severity, state.alarm_class) == (rule.severity, rule.alarm_class):
         return _raised(state, rule, batch, one)
-    return _quiet(state, rule, batch, one)
+    revised = _revised(state, rule, one)
+    step = _raised(revised.state, rule, batch, one)
+    return Step(step.state, revised.alerts + step.alerts)
+
+
+def _revised(state: AlarmState, rule: AlarmRule, one: Detection) -> Step:
+    """The rule of an alarm that stands has another severity or class than when it was raised."""
+    worse = _RANK.index(rule.severity) < _RANK.index(state.severity)
+    update = {
+        "severity": rule.severity,
+        "alarm_class": rule.alarm_class,
+        "applied_us": one.end_us,
+    }
+    after = state.model_copy(update=update)
+    told = Transition.ESCALATED if worse else Transition.REVISED
+    return Step(after, (_alert(after, told, one),))
+
+
+_RANK = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
+
+
+def unwatched(state: AlarmState, now_us: int) -> Step:
+    """The alarm when the plant file no longer has its asset or rule, or its detector does not look
+    at the asset: no detection will ever clear it.
+
+    That is no event of the process, so it has no time but the clock's. Told twice, because of a
+    crash in between, it is the same alert: its identity comes from what was applied last."""
+    quiet = {"phase": Phase.NORMAL, "since_us": now_us, "reason": UNWATCHED, "evidence": {}}
+    if not state.raised:
+        return Step(state.model_copy(update=quiet))
+    cleared = state.model_copy(update=quiet | {"cleared_us": now_us})
+    alert = Alert(
+        id=alert_id(state.alarm, Transition.CLEARED, state.applied_us),
+        alarm=state.alarm,
+        activation=state.activation or "",
+        asset=state.asset,
+        rule=state.rule,
+        detector=state.detector,
+        transition=Transition.CLEARED,
+        at_us=now_us,
+        alarm_class=state.alarm_class,
+        severity=state.severity,
+        score=state.score,
+        threshold=state.threshold,
+        reason=UNWATCHED,
+        detection=state.detection,
+        plant=state.plant,
+        model=state.model,
+        backfill=state.backfill,
+    )
+    return Step(cleared, (alert,))
 
 
 def _quiet(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detection) -> Step:
@@ -103,6 +161,7 @@ def _raise(state: AlarmState, rule: AlarmRule, batch: DetectionBatch, one: Detec
             "reason": one.reason,
             "evidence": one.evidence,
             "detection": one.id,
+            "detector": rule.detector,
             "severity": rule.severity,
             "alarm_class": rule.alarm_class,
             "plant": batch.plant,
@@ -205,10 +264,19 @@ class Alarms:
     repeated: int = 0
     _states: dict[str, AlarmState] = field(default_factory=dict)
     _marks: dict[tuple[str, str], int] = field(default_factory=dict)
-    _rules: dict[str, tuple[AlarmRule, ...]] = field(default_factory=dict)
+    _rules: dict[tuple[str, str], tuple[AlarmRule, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._rules = {d.id: self.plant.rules_of(d.id) for d in self.plant.detectors}
+        self._rules = {
+            (asset, one.id): self.plant.rules_of(one.id)
+            for asset in self.plant.assets()
+            for one in self.plant.detectors_of(asset)
+        }
+
+    def become(self, plant: Plant) -> None:
+        """Another plant file: `assign` must follow."""
+        self.plant = plant
+        self.__post_init__()
 
     def assign(self, states: Iterable[AlarmState]) -> None:
         """Forget all, and start from what the compacted topic holds."""
@@ -216,6 +284,22 @@ class Alarms:
         self._marks.clear()
         for state in states:
             keep_newest(self._states, state)
+
+    def settle_unwatched(self, now_us: int) -> tuple[list[Alert], list[AlarmState]]:
+        """What becomes of alarms that are not normal and that nothing watches any more: what
+        happened, and their states."""
+        watched = {
+            alarm_key(asset, rule.id) for (asset, _), rules in self._rules.items() for rule in rules
+        }
+        alerts: list[Alert] = []
+        changed: list[AlarmState] = []
+        for name, state in self._states.items():
+            if state.phase is not Phase.NORMAL and name not in watched:
+                step = unwatched(state, now_us)
+                alerts += step.alerts
+                changed.append(step.state)
+        self._states |= {state.alarm: state for state in changed}
+        return alerts, changed
 
     def apply(self, batch: DetectionBatch) -> tuple[list[Alert], list[AlarmState]]:
         """What happened with `batch`, in order, and the last state of each alarm that changed."""
@@ -227,7 +311,7 @@ class Alarms:
         alerts: list[Alert] = []
         changed: dict[str, AlarmState] = {}
         calm = Verdict.ABNORMAL not in batch.verdict
-        for rule in self._rules.get(batch.detector, ()):
+        for rule in self._rules.get((batch.asset, batch.detector), ()):
             before = self._states.get(alarm_key(batch.asset, rule.id))
             if calm and before is not None and before.phase is Phase.NORMAL:
                 continue

@@ -66,15 +66,43 @@ class Detect:
     _ready: list[Ready] = field(default_factory=list)
     _complete: list[ReadingBatch] = field(default_factory=list)
     _plant_hash: str = ""
+    # By asset and detector: windows that end until then were decided before.
+    _decided: dict[tuple[str, str], int] = field(default_factory=dict)
+    _kept: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._plant_hash = self.plant.hash
         build = pane_fleets if self.of_panes else fleets
         self._fleets = build(self.plant, self.detectors)
         self._fleet_of = {asset: fleet for fleet in self._fleets for asset in fleet.assets}
+        self._right.clear()
 
-    def assign(self, partitions: Iterable[int]) -> None:
-        """These partitions are read from their commits on: all that was in memory is forgotten."""
+    @property
+    def looks(self) -> bool:
+        """Whether there is anything that it looks at."""
+        return bool(self._fleets)
+
+    def become(self, plant: Plant, detectors: Mapping[str, Detector]) -> None:
+        """Another plant file, once all that was taken is acknowledged: `assign` must follow. What
+        the old detectors have decided stays decided."""
+        closed = [one for fleet in self._fleets for one in fleet.decided_us()]
+        self._kept = _latest(self._decided, closed)
+        self._forget()
+        self.plant, self.detectors = plant, detectors
+        self.__post_init__()
+
+    def assign(
+        self, partitions: Iterable[int], decided: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
+        """These partitions are read from their commits on: all that was in memory is forgotten.
+
+        `decided` says, by asset and detector, up to which end (us) windows lie on the log, perhaps
+        decided by another version of the detector: they are not decided again."""
+        self._forget()
+        self._decided = _latest(self._kept, (decided or {}).items())
+        self._ledgers = {partition: Ledger() for partition in partitions}
+
+    def _forget(self) -> None:
         rows = sum(fleet.rows_held for fleet in self._fleets)
         windows = self.open_windows() + self._waiting
         panes = self._open_panes + panes_in(self._complete)
@@ -88,7 +116,7 @@ class Detect:
             fleet.forget()
         self._ready.clear()
         self._complete.clear()
-        self._ledgers = {partition: Ledger() for partition in partitions}
+        self._ledgers = {}
 
     def take(self, messages: Sequence[Fetched]) -> None:
         """The next messages, those of each partition in order."""
@@ -125,7 +153,9 @@ class Detect:
         chunk = Chunk.of(batches)
         windows, panes = fleet.windows_opened, fleet.panes_opened
         for detector, block in fleet.feed(chunk, self.dropped):
-            self._ready.append(Ready(detector, block))
+            fresh = self._undecided(detector.id, block) if self._decided else block
+            if len(fresh):
+                self._ready.append(Ready(detector, fresh))
         self._complete += fleet.cut(chunk, self.dropped)
         self.windows.taken_in += fleet.windows_opened - windows
         self.panes.taken_in += fleet.panes_opened - panes
@@ -133,6 +163,21 @@ class Detect:
         for asset, start in zip(assets, fleet.earliest_us(assets), strict=True):
             earliest = None if start == NONE_OPEN else start
             self._ledgers[partitions[asset]].release(asset, earliest)
+
+    def _undecided(self, detector: str, block: WindowBlock) -> WindowBlock:
+        """The windows of `block` that were not decided before."""
+        fresh = np.ones(len(block), bool)
+        for at, (asset, end) in enumerate(zip(block.assets, block.ends_us.tolist(), strict=True)):
+            known = self._decided.get((asset, detector))
+            if known is not None:
+                fresh[at] = end > known
+                if end > known:
+                    # Windows close in their order: none of this asset is asked for again.
+                    del self._decided[asset, detector]
+        if fresh.all():
+            return block
+        self.windows.dropped["decided"] += len(block) - int(fresh.sum())
+        return block.of(fresh)
 
     def ready(self) -> list[Ready]:
         """The windows that have closed, in bounded blocks; those of an asset in their order for
@@ -199,6 +244,15 @@ class Detect:
     def stage(self) -> str:
         """How the names of its accounts begin."""
         return "stream.aggregate-" if self.of_panes else "stream."
+
+
+def _latest(
+    known: Mapping[tuple[str, str], int], more: Iterable[tuple[tuple[str, str], int]]
+) -> dict[tuple[str, str], int]:
+    found = dict(known)
+    for key, end in more:
+        found[key] = max(end, found.get(key, end))
+    return found
 
 
 def panes_in(messages: Iterable[ReadingBatch]) -> int:

@@ -94,6 +94,16 @@ class Fleet:
                 made += maker.feed(part, dropped)
         return made
 
+    def decided_us(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """For each asset that was heard of and each detector that looks at it, the end of the last
+        window that is closed for good."""
+        for watch, windower in zip(self.watches, self.windowers, strict=True):
+            ends = windower.decided_us()
+            for detector, sees in zip(watch.detectors, watch.sees, strict=True):
+                for asset, seen in zip(watch.assets, sees.tolist(), strict=True):
+                    if seen and asset in ends:
+                        yield (asset, detector.id), ends[asset]
+
     def earliest_us(self, assets: Sequence[str]) -> list[int]:
         """The start of the earliest open window of each asset, NONE_OPEN when none is open."""
         starts: list[int] = np.min([w.earliest_us(assets) for w in self._all], axis=0).tolist()

@@ -161,6 +161,12 @@ class Windower:
         slots = [self.slots.get(asset, -1) for asset in assets]
         return self._earliest[slots]
 
+    def decided_us(self) -> dict[str, int]:
+        """Of each asset that was heard of, the end of the last window that is closed for good."""
+        heard = np.flatnonzero(self._started)
+        ends = self._closed[heard] * self.spec.hop_us + self.spec.width_us
+        return dict(zip(self._names[heard].tolist(), ends.tolist(), strict=True))
+
     def feed(self, chunk: Chunk, dropped: Counter[str]) -> list[Closed]:
         """The windows that close with these batches, exactly those that would close one batch
         after the other.

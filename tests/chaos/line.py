@@ -41,6 +41,7 @@ class Line:
     statuses: dict[str, Status] = field(default_factory=dict)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     started: int = 0
+    options: tuple[str, ...] = ()
 
     async def create(self) -> None:
         specs = [TopicSpec(topic_name(t, self.prefix), self.partitions, t.config()) for t in TOPICS]
@@ -81,6 +82,7 @@ class Line:
         output = self.plant.parent / f"{self.prefix}-{self.started}-{name}.log"
         argv = [sys.executable, "-m", "stream", "worker", "--plant", str(self.plant)]
         argv += ["--kafka", self.bootstrap, "--instance", f"{name}-{self.started}"]
+        argv += self.options
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with output.open("wb") as file:
             self.workers[name] = spawn(argv, output=file, env=environment)

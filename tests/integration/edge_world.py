@@ -24,7 +24,7 @@ from contracts.headers import header_map
 from contracts.messages import Status, decode_json
 from contracts.readings import ReadingBatch, ReadingDecoder
 from contracts.record import Record
-from contracts.topics import DEAD_LETTERS, READINGS, STATUS, Topic, topic_name
+from contracts.topics import DEAD_LETTERS, FRAMES, READINGS, STATUS, Topic, topic_name
 
 PARTITIONS = 2
 PATIENCE_S = 40.0
@@ -140,7 +140,7 @@ class EdgeProcess:
         file.write_text(plant)
         self.log = folder / "edge.log"
         options = ["--plant", str(file), "--kafka", kafka, "--mqtt", f"127.0.0.1:{mqtt_port}"]
-        options += ["--spool", str(folder / "spool")]
+        options += ["--spool", str(folder / "spool"), "--look", "0.3"]
         self._argv = [sys.executable, "-m", "edge", "run", *options, "--instance", "test"]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -203,7 +203,7 @@ def edge_process(
 
 async def make_topics(bootstrap: str, prefix: str) -> None:
     """The topics that an edge writes to."""
-    wanted = (READINGS, DEAD_LETTERS, STATUS)
+    wanted = (READINGS, FRAMES, DEAD_LETTERS, STATUS)
     specs = [TopicSpec(topic_name(t, prefix), PARTITIONS, t.config()) for t in wanted]
     await create_topics(bootstrap, specs)
 

@@ -47,6 +47,7 @@ CODES = {
     "too-few-rows",
     "masked",
     "model-failed",
+    "unwatched",
     "",
 }
 

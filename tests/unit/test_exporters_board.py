@@ -17,6 +17,7 @@ from contracts.messages import (
     DetectionBatch,
     Histogram,
     Phase,
+    PlantUse,
     SpoolState,
     Status,
     Transition,
@@ -378,3 +379,34 @@ def test_buckets_are_cumulative(durations: list[float]) -> None:
 def test_recent_identifiers_are_bounded() -> None:
     recent = Recent(2)
     assert [recent.again(one) for one in "aabca"] == [False, True, False, False, False]
+
+
+def test_another_plant_file_changes_the_names_for_all() -> None:
+    text = (Path(__file__).parent / "plants/good/pumping.yaml").read_text()
+    names = Names.of(read_plant(text))
+    line = Line()
+    line.board = Board(names, "vigia")
+    line.send(samples.detections(), samples.alarm())
+    before = line.series()
+    names.become(read_plant((Path(__file__).parent / "plants/good/smallest.yaml").read_text()))
+    after = line.series()
+    assert any(("asset", samples.ASSET) in labels for _, labels in before)
+    assert not any(("asset", samples.ASSET) in labels for _, labels in after)
+
+
+def test_what_processes_say_of_their_plant_file() -> None:
+    line = Line()
+    use = PlantUse(hash="0123456789abcdef", taken=2, refused=1, differs=True)
+    status = samples.status().model_copy(update={"plant": use})
+    line.send(status)
+    found = {
+        (name, dict(labels).get("outcome") or dict(labels).get("hash")): value
+        for (name, labels), value in line.series().items()
+        if name.startswith("vigia_process_plant")
+    }
+    assert found == {
+        ("vigia_process_plant_differs", None): 1,
+        ("vigia_process_plant_changes_total", "taken"): 2,
+        ("vigia_process_plant_changes_total", "refused"): 1,
+        ("vigia_process_plant_info", "0123456789abcdef"): 1,
+    }

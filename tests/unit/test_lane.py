@@ -198,3 +198,37 @@ async def test_what_waits_is_bounded_and_so_is_what_is_handled_at_once(agent: Fa
     heavy.assign(frozenset({0}))
     heavy.deliver(0, records(0, 20, size=900_000))
     assert heavy.full
+
+
+async def test_held_it_finishes_what_it_has_and_begins_anew_from_what_it_needs(
+    agent: FakeAgent, working: Working
+) -> None:
+    lane = working.lane
+    lane.assign(frozenset({0, 1}))
+    lane.begins |= {0: 5, 1: 90}
+    lane.deliver(0, records(5, 2))
+    lane.deliver(1, records(90, 1, partition=1))
+    await until(lambda: "send 5-90" in agent.seen)
+    holding = asyncio.create_task(lane.hold())
+    lane.deliver(0, records(7, 2))
+    await asyncio.sleep(0.02)
+    assert not holding.done(), "what came of records is not acknowledged"
+    agent.open.set()
+    await holding
+    assert "handle 7-8" not in agent.seen
+    lane.again()
+    assert (lane.assignment, lane.heads, lane.begins) == (frozenset({0, 1}), {}, {})
+    lane.begins |= {0: 5, 1: 91}
+    lane.deliver(0, records(5, 4))
+    await asyncio.sleep(0.02)
+    assert agent.seen.count("assigned [0, 1]") == 1
+    lane.release()
+    await until(lambda: "settled 5-8" in agent.seen)
+    assert agent.seen.count("assigned [0, 1]") == 2
+
+
+async def test_what_is_held_without_partitions_is_held_at_once(working: Working) -> None:
+    await asyncio.wait_for(working.lane.hold(), 5)
+    working.lane.assign(frozenset({0}))
+    await asyncio.sleep(0.01)
+    working.lane.release()
