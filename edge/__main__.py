@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -112,13 +113,29 @@ def run(
             kept,
             state,
         )
-        asyncio.run(edge.serve(begun, look))
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
     except VigiaError as error:
-        click.echo(f"edge: {error}", err=True)
-        sys.exit(1)
+        sys.exit(_told(error))
+    asyncio.run(_and_end(edge.serve(begun, look)))
+
+
+async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:
+    """Ends the process with `work`. A camera's thread may be in FFmpeg, for as long as its camera
+    says nothing: to take Python apart under it ends in a crash."""
+    code = 0
+    try:
+        await work
+    except VigiaError as error:
+        code = _told(error)
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _told(error: VigiaError) -> int:
+    """Says why the edge ends; the code with which it does."""
+    final = isinstance(error, ConfigError)
+    click.echo(str(error) if final else f"edge: {error}", err=True)
+    return 2 if final else 1
 
 
 def _mqtt(plant: Plant, address: str | None) -> Mqtt:
@@ -233,7 +250,6 @@ class _Edge:
                 status = self._status(kafka.live, [*parts, *keepers], watcher)
                 await work([*keepers, *parts], status, kafka.there, self._stop)
         finally:
-            # What is frozen would not be taken apart in order at the end of the process.
             gc.unfreeze()
             await asyncio.gather(*(keeper.close() for keeper in keepers))
             await kafka.stop()
