@@ -47,14 +47,14 @@ class Books:
 
     def _rows(self, end_us: int) -> int:
         confirmed = self._world.meters.confirmed
-        return sum(self._begin_us <= t < end_us for a in METERS for t in list(confirmed[a]))
+        return sum(self._begin_us <= t < end_us for a in METERS for t in confirmed[a].copy())
 
     def _expected(self, end_us: int) -> dict[tuple[str, int], float]:
         """The mean flow of every window in this stretch."""
         first = -(-self._begin_us // HOP_US) * HOP_US
         found = {}
         for asset in METERS:
-            rows = sorted(list(self._world.meters.confirmed[asset].items()))
+            rows = sorted(self._world.meters.confirmed[asset].copy().items())
             times = np.array([time_us for time_us, _ in rows], np.int64)
             flows = np.array([flow for _, flow in rows])
             for start in range(first, end_us - WIDTH_US + 1, HOP_US):
