@@ -37,8 +37,8 @@ from stream.core.detect import Detect
 from stream.ports import Agent, Log
 
 log = logging.getLogger("stream")
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES = 64_000_000
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_KEPT_BYTES, _ARENAS = 64_000_000, 2
 _GOODBYE_S = 0.5
 
 
@@ -105,9 +105,11 @@ async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:
 
 def _keep_memory() -> None:
     """Blocks of windows are a megabyte and come and go. By itself the C library gives each back to
-    the kernel, which makes it anew, page by page: a tenth of all that a step takes."""
+    the kernel, which makes it anew, page by page: a tenth of all that a step takes. And each of its
+    threads would get a heap of its own, in which what others have freed is of no use."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES // 2)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
