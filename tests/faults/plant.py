@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults import packages
 
-PARTITIONS = 4
+PARTITIONS = 6
 METERS = ("works/m0", "works/m1", "works/m2", "works/m3")
 GAUGES = ("works/silent", "works/stuck", "works/range", "works/jump", "works/clock")
 CAMERA = "works/gate"
