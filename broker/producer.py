@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,13 @@ class Producer:
         except TimeoutError:
             where = self._options["bootstrap_servers"]
             raise BrokerError(f"no Kafka answers at {where}", retriable=True) from None
+
+    async def learn(self, topics: Iterable[str]) -> None:
+        """Asks Kafka for the partitions of `topics`, so that no first message waits for that; one
+        that is not there is found missing by who sends to it."""
+        for topic in topics:
+            with suppress(BrokerError):
+                await self._partitions(topic)
 
     async def stop(self, patience_s: float = 5.0) -> None:
         """Waits for what is under way, `patience_s` at most; what is left raises BrokerError."""

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from broker.heap import give_back
+from broker.heap import Tidy
 from contracts.errors import BrokerError
 from contracts.headers import Headers
 from contracts.messages import (
@@ -30,7 +30,7 @@ from contracts.messages import (
 from contracts.topics import STATUS, topic_name
 
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-_GIVE_BACK_S = 60.0
+_TIDY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -116,13 +116,13 @@ class StatusPublisher:
         self._system = psutil.Process()
 
     async def run(self) -> None:
-        """Publishes until cancelled. A refusal is logged and tried again. Every minute memory that
-        is free goes back to the system."""
-        given_s = time.monotonic()
+        """Publishes until cancelled. A refusal is logged and tried again. Every minute the memory
+        is tidied."""
+        tidy, tidied_s = Tidy(), time.monotonic()
         while True:
-            if time.monotonic() - given_s > _GIVE_BACK_S:
-                given_s = time.monotonic()
-                await asyncio.to_thread(give_back)
+            if time.monotonic() - tidied_s > _TIDY_S:
+                tidied_s = time.monotonic()
+                await asyncio.to_thread(tidy.turn)
             try:
                 await self._publish()
             except BrokerError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun
 from broker.plant_watch import PlantWatcher, look_option
@@ -244,13 +244,10 @@ class _Edge:
         try:
             parts = await unless(self._stop, self._prepare(kafka, keepers))
             if parts is not None:
-                # What there is by now stays. Every ten seconds or so a full collection would look
-                # at it again, and all messages wait for 80 ms.
-                gc.freeze()
+                settle()
                 status = self._status(kafka.live, [*parts, *keepers], watcher)
                 await work([*keepers, *parts], status, kafka.there, self._stop)
         finally:
-            gc.unfreeze()
             await asyncio.gather(*(keeper.close() for keeper in keepers))
             await kafka.stop()
 

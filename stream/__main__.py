@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -17,13 +16,23 @@ from typing import Any, NoReturn
 
 import click
 
+from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun, state_option
 from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, Latency, StatusPublisher
 from contracts.errors import ConfigError, VigiaError
-from contracts.topics import AGGREGATES, ALARMS, DETECTIONS, FRAMES, READINGS, Topic, topic_name
+from contracts.topics import (
+    AGGREGATES,
+    ALARMS,
+    ALERTS,
+    DETECTIONS,
+    FRAMES,
+    READINGS,
+    Topic,
+    topic_name,
+)
 from stream.adapters.alarm_agent import AlarmAgent, CompactedAlarms
 from stream.adapters.decided_log import DecidedLog, looked_at
 from stream.adapters.detect_agent import PANES_PART_BYTES, PART_BYTES, DetectAgent
@@ -40,6 +49,8 @@ log = logging.getLogger("stream")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT_BYTES, _ARENAS = 64_000_000, 2
 _GOODBYE_S = 0.5
+SENT = (DETECTIONS, AGGREGATES, READINGS, ALERTS, ALARMS)
+"""Where a worker writes, but for dead letters."""
 
 
 def now_us() -> int:
@@ -83,9 +94,7 @@ def worker(
         bootstrap = kafka or begun.plant.kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
-        # What the libraries have made by now stays: a full collection would hold up the work for
-        # 50 ms to look at it again.
-        gc.freeze()
+        settle()
         running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
         # Its models are freed when others take their place.
         del equipment
@@ -142,6 +151,7 @@ async def run(
     log.info("waiting for Kafka at %s", bootstrap)
     await work.producer.start()
     log.info("Kafka answers")
+    await work.producer.learn(topic_name(topic, begun.plant.kafka.prefix) for topic in SENT)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: loop.create_task(work.log.stop()))

@@ -104,8 +104,10 @@ async def _plant(broker: Mosquitto, rate: int) -> None:
 
 
 async def _latencies(line: Line) -> list[float]:
+    """In the order in which the rows were received."""
     found = []
     async for record in read(line.bootstrap, f"{line.prefix}.alerts", until_end=True):
         alert = decode_json(Alert, record.value)
-        found.append(record.timestamp_ms - alert.received_us / 1000)
-    return found
+        received_ms = alert.received_us / 1000
+        found.append((received_ms, record.timestamp_ms - received_ms))
+    return [taken for _, taken in sorted(found)]

@@ -12,7 +12,9 @@ from stream.adapters.faust_log import FaustLog
 
 async def _run_until_told(self: FaustLog) -> None:
     # What Faust does in a rebalance, after which it has been seen to forget to go on.
-    stop = self._app.consumer.stop_flow
+    def stop() -> None:
+        self._app.consumer.stop_flow()
+
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop)
     await _run(self)
 
