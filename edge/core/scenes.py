@@ -28,7 +28,9 @@ _PARTS = 3
 _MOST_PAST = 128
 _PLAIN = 1.0
 _LEAST_BLOCKS = 8
-_PAIR_US = 400_000
+_PAIR_US, _PAIR_SPREAD_US = 240_000, 320_000
+_GOLDEN = 0.618034
+_STAYS = 0.75
 _MOST_PAIRS, _LEAST_PAIRS = 64, 3
 _EQUAL = 0.02
 # The rows of blocks at the upper and lower edge, where clocks are written.
@@ -47,10 +49,11 @@ class Stillness:
     An encoder that gets the same image again sends nothing for most blocks, so that they are
     decoded to equal pixels, but for the frame now and then that it sends whole. So an image that
     is frozen has, in half of the pairs of frames that follow each other at once, over FROZEN_US,
-    FROZEN_SHARE of its blocks equal. A camera that lives has that too where the view is still and
+    FROZEN_SHARE of its blocks equal; one that was frozen is as long as a quarter has. A camera that lives has that too where the view is still and
     the coding too coarse for the noise of its sensor; but when it then sends a whole image, that is
     another one. So of the frames up to REACH_US ago, those of every part of that time, some must
     have at least SAME_SHARE of the blocks that have structure in common with the newest one.
+    Pairs are taken at uneven times: at even ones, most of them might have the whole images in them.
     `frozen` is the answer as of the last frame that was shown; it may be read by another thread.
     """
 
@@ -58,12 +61,14 @@ class Stillness:
         self.frozen = False
         self._first: NDArray[np.float32] | None = None
         self._at_us = NO_TIME
+        self._pause_us = _PAIR_US
+        self._taken = 0
         self._pairs: deque[tuple[int, float]] = deque(maxlen=_MOST_PAIRS)
         self._past: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_MOST_PAST)
 
     def wants(self, time_us: int) -> bool:
         """Whether this frame is to be shown: every frame must be asked for."""
-        return self._first is not None or not 0 <= time_us - self._at_us < _PAIR_US
+        return self._first is not None or not 0 <= time_us - self._at_us < self._pause_us
 
     def show(self, luminance: NDArray[Any], time_us: int) -> None:
         """Looks at a frame, [rows, columns] or [rows, columns, channels]."""
@@ -74,7 +79,9 @@ class Stillness:
             return
         equal = np.abs(first - blocks).mean(axis=2)[_EDGE:-_EDGE] < _EQUAL
         self._pairs.append((time_us, float(equal.mean())))
-        if time_us - before_us < _PAIR_US:
+        self._taken += 1
+        self._pause_us = _PAIR_US + int(self._taken * _GOLDEN % 1 * _PAIR_SPREAD_US)
+        if time_us - before_us < self._pause_us:
             self._first = None
         while len(self._pairs) > _LEAST_PAIRS and self._pairs[1][0] <= time_us - FROZEN_US:
             self._pairs.popleft()
@@ -88,7 +95,8 @@ class Stillness:
         pairs = self._pairs
         if len(pairs) < _LEAST_PAIRS or pairs[-1][0] - pairs[0][0] < FROZEN_US:
             return False
-        return float(np.median([share for _, share in pairs])) >= FROZEN_SHARE
+        shares = [share for _, share in pairs]
+        return float(np.quantile(shares, _STAYS if self.frozen else 0.5)) >= FROZEN_SHARE
 
     def _is_as_before(self, few: NDArray[np.float32], time_us: int) -> bool:
         if not self._past or self._past[0][0] > time_us - REACH_US:

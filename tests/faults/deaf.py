@@ -13,7 +13,10 @@ from stream.adapters.faust_log import FaustLog
 async def _run_until_told(self: FaustLog) -> None:
     # What Faust does in a rebalance, after which it has been seen to forget to go on.
     def stop() -> None:
-        self._app.consumer.stop_flow()
+        consumer = self._app.consumer
+        consumer.stop_flow()
+        # The rebalance in which it joined may not be over.
+        consumer.resume_flow = consumer.stop_flow  # type: ignore[method-assign]
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, stop)
     await _run(self)

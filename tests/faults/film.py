@@ -15,7 +15,7 @@ from tests.clips import h264_clip
 RATE = 5
 SIZE = (384, 288)
 LEARNING_S = 70
-FAULTS = {"frozen": 24, "dark": 8, "over-exposed": 8, "blurred": 24, "moved": 30}
+FAULTS = {"frozen": 40, "dark": 8, "over-exposed": 8, "blurred": 24, "moved": 30}
 """How long each lasts, in seconds; before each the picture is right for so long:"""
 PAUSE_S = 12
 COMPARED = {"blurred", "moved"}
