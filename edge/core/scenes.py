@@ -49,10 +49,11 @@ class Stillness:
     An encoder that gets the same image again sends nothing for most blocks, so that they are
     decoded to equal pixels, but for the frame now and then that it sends whole. So an image that
     is frozen has, in half of the pairs of frames that follow each other at once, over FROZEN_US,
-    FROZEN_SHARE of its blocks equal; one that was frozen is as long as a quarter has. A camera that lives has that too where the view is still and
-    the coding too coarse for the noise of its sensor; but when it then sends a whole image, that is
-    another one. So of the frames up to REACH_US ago, those of every part of that time, some must
-    have at least SAME_SHARE of the blocks that have structure in common with the newest one.
+    FROZEN_SHARE of its blocks equal; one that was frozen is as long as a quarter of them has.
+    A camera that lives has that too where the view is still and the coding too coarse for the
+    noise of its sensor; but when it then sends a whole image, that is another one. So of the frames
+    up to REACH_US ago, those of every part of that time, some must have at least SAME_SHARE of the
+    blocks that have structure in common with the newest one.
     Pairs are taken at uneven times: at even ones, most of them might have the whole images in them.
     `frozen` is the answer as of the last frame that was shown; it may be read by another thread.
     """
