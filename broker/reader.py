@@ -41,32 +41,14 @@ async def read(
 
 async def read_tail(bootstrap: str, topic: str, partition: int, max_records: int) -> list[Record]:
     """The last `max_records` offsets of a partition; fewer records where it is compacted."""
-    async with aclosing(_partition(bootstrap, topic, partition, max_records)) as records:
+    async with aclosing(tail(bootstrap, topic, partition, max_records)) as records:
         return [record async for record in records]
 
 
-async def read_compacted(
-    bootstrap: str, topic: str, partition: int
-) -> AsyncGenerator[Record, None]:
-    """All records of a partition up to its present end, in order; of a key the last counts. There
-    may be many more than keys: what is not compacted yet."""
-    async with aclosing(_partition(bootstrap, topic, partition, None)) as records:
-        async for record in records:
-            yield record
-
-
-async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """The offset that the next record of each partition will have."""
-    places = await _places(bootstrap, topic)
-    async with groupless_consumer(bootstrap) as consumer:
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        return {place.partition: offset for place, offset in ends.items()}
-
-
-async def _partition(
+async def tail(
     bootstrap: str, topic: str, partition: int, max_records: int | None
 ) -> AsyncGenerator[Record, None]:
+    """The same, one by one; all of the partition where `max_records` is None."""
     places = [place for place in await _places(bootstrap, topic) if place.partition == partition]
     if not places:
         raise BrokerError(f"topic {topic} has no partition {partition}")
@@ -79,6 +61,25 @@ async def _partition(
         async with aclosing(_records(consumer, begin, end, None)) as records:
             async for record in records:
                 yield record
+
+
+async def read_compacted(
+    bootstrap: str, topic: str, partition: int
+) -> AsyncGenerator[Record, None]:
+    """All records of a partition up to its present end, in order; of a key the last counts. There
+    may be many more than keys: what is not compacted yet."""
+    async with aclosing(tail(bootstrap, topic, partition, None)) as records:
+        async for record in records:
+            yield record
+
+
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """The offset that the next record of each partition will have."""
+    places = await _places(bootstrap, topic)
+    async with groupless_consumer(bootstrap) as consumer:
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        return {place.partition: offset for place, offset in ends.items()}
 
 
 async def _records(

@@ -254,6 +254,7 @@ class Work:
             "alert": self._alarms.latency.histogram(),
         }
         accounts = {name: one for agent in self._shown for name, one in agent.accounts().items()}
+        accounts |= self.log.accounts()
         notes = (*watcher.notes(), *self._workshop.faults.notes())
         return Figures(accounts, latencies=latencies, notes=notes, plant=watcher.use())
 

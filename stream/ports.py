@@ -54,6 +54,9 @@ class Log(Protocol):
         begin anew with `assigned`, reading from what they need, as after a rebalance. While Kafka
         is away it waits. Returns before anything is handled."""
 
+    def accounts(self) -> Mapping[str, Account]:
+        """Messages that were no longer on the log when their turn came; empty where none was."""
+
     async def stop(self) -> None:
         """Commits what may be committed and leaves the group, within seconds, with or
         without a broker."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import orjson
 
-from broker.reader import read_tail
+from broker.reader import tail
 from contracts.messages import MAX_JSON_BYTES
 from contracts.partitions import partition_of
 from contracts.plant import Plant
@@ -42,9 +43,14 @@ class DecidedLog:
     async def _look(self, partition: int, wanted: set[Key]) -> Marks:
         count = FIRST
         while True:
-            records = await read_tail(self.bootstrap, self.topic, partition, count)
-            found = marks(records)
-            if wanted <= found.keys() or len(records) < count or count >= MOST:
+            found: dict[Key, int] = {}
+            seen = 0
+            # One by one: this many messages may be a hundred megabytes.
+            async with aclosing(tail(self.bootstrap, self.topic, partition, count)) as records:
+                async for record in records:
+                    seen += 1
+                    mark(found, record)
+            if wanted <= found.keys() or seen < count or count >= MOST:
                 return found
             count *= 4
 
@@ -58,14 +64,11 @@ def looked_at(plant: Plant) -> dict[int, set[Key]]:
     return found
 
 
-def marks(records: Iterable[Record]) -> dict[Key, int]:
-    """The largest end of a window for each asset and detector. What cannot be read says nothing:
-    whoever works on detections tells of it."""
-    found: dict[Key, int] = {}
-    for record in records:
-        for key, end in _ends(record.value):
-            found[key] = max(end, found.get(key, end))
-    return found
+def mark(found: dict[Key, int], record: Record) -> None:
+    """Notes the largest end of a window for its asset and detector. What cannot be read says
+    nothing: whoever works on detections tells of it."""
+    for key, end in _ends(record.value):
+        found[key] = max(end, found.get(key, end))
 
 
 def _ends(value: bytes | None) -> Iterator[tuple[Key, int]]:

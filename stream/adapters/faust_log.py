@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import is_not
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from broker.admin import passes
 from contracts.errors import BrokerError
+from contracts.messages import Account
 from contracts.record import Record
 from stream.adapters.guard import Guard
 from stream.adapters.lane import Lane
@@ -260,6 +261,15 @@ class FaustLog:
         await self._leave()
         for task in done:
             task.result()
+
+    def accounts(self) -> Mapping[str, Account]:
+        """See ports.Log."""
+        gone = sum(lane.gone for lane in self._lanes.values())
+        if not gone:
+            return {}
+        dropped = {"gone": gone}
+        one = Account(unit="message", taken_in=gone, gone_out=0, held=0, dropped=dropped)
+        return {"stream.log-messages": one}
 
     async def anew(self, apply: Callable[[], None]) -> None:
         """See ports.Log."""

@@ -34,6 +34,8 @@ class Lane:
     """For each partition the offset behind what came in."""
     settled: dict[int, int] = field(default_factory=dict)
     """And that behind what the agent is done with, acknowledged."""
+    gone: int = 0
+    """How many records were no longer on the log when their turn came."""
     working: bool = False
     """Whether the agent works on a step: what comes meanwhile must wait for its end."""
     _waiting: deque[Record] = field(default_factory=deque)
@@ -101,6 +103,7 @@ class Lane:
             log.info("%s/%d: back from %d to %d", self.topic, partition, first, known)
             return False
         if first > known:
+            self.gone += first - known
             log.warning("%s/%d: %d to %d are gone", self.topic, partition, known, first - 1)
         self.delivered[partition] = fresh[-1].offset + 1
         self._waiting.extend(fresh)

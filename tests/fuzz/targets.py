@@ -86,14 +86,14 @@ def _detections() -> Decode:
     from contracts.messages import DetectionBatch, decode_json, encode_json
     from contracts.plant import read_plant
     from contracts.record import Record
-    from stream.adapters.decided_log import marks
+    from stream.adapters.decided_log import mark
     from stream.core.alarms import Alarms
 
     plant = read_plant(PLANT.read_bytes())
 
     def decode(data: bytes) -> Hashable:
         # Whoever begins reads these before anybody has refused one.
-        marks([Record("vigia.detections", 0, 0, None, data, [], 0)])
+        mark({}, Record("vigia.detections", 0, 0, None, data, [], 0))
         batch = decode_json(DetectionBatch, data)
         alerts, states = Alarms(plant).apply(batch)
         for alert in alerts:

@@ -3,6 +3,7 @@ each window is decided once, by one version, and none is left out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,12 +14,20 @@ from contracts.messages import DetectionBatch, decode_json
 from contracts.plant import Plant, read_plant
 from contracts.readings import ReadingBatch
 from contracts.record import Record
-from stream.adapters.decided_log import looked_at, marks
+from stream.adapters.decided_log import Key, looked_at, mark
 from stream.core.detect import Detect, Fetched
 from stream.core.rules import rule
 from tests.chaos.world import batches, count_windows
 
 ASSETS = ["chaos/a0", "chaos/a1", "chaos/a2"]
+
+
+def marks(records: Iterable[Record]) -> dict[Key, int]:
+    """What the log says is decided."""
+    found: dict[Key, int] = {}
+    for record in records:
+        mark(found, record)
+    return found
 
 
 def plant(version: int, lateness: str = "300ms", more: str = "") -> Plant:

@@ -172,6 +172,7 @@ async def test_what_is_no_longer_on_the_log_is_said_and_passed_over(
     assert lane.deliver(0, records(9, 2))
     await until(lambda: lane.heads == {0: 11})
     assert "t/0: 5 to 8 are gone" in caplog.text
+    assert lane.gone == 4
 
 
 async def test_a_failure_ends_the_work_at_once(agent: FakeAgent, working: Working) -> None:
