@@ -84,7 +84,8 @@ class SpooledFrames:
             kept = await self._keeper.write([note for note, _ in some])
         except MessageTooLarge as error:
             if len(some) == 1:
-                some[0][1].set_exception(error)
+                if not some[0][1].done():
+                    some[0][1].set_exception(error)
                 return
             for one in some:
                 await self._write_some([one])
