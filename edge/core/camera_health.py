@@ -6,22 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from contracts.messages import CAMERA, SourceHealth
+from contracts.messages import CAMERA, SourceHealth, SourceState
 from edge.core.scenes import View
 from edge.core.stamps import Stamp
 
-State = Literal[
-    "waiting",
-    "ok",
-    "silent",
-    "lost",
-    "unauthorised",
-    "frozen",
-    "dark",
-    "over-exposed",
-    "blurred",
-    "moved",
-]
 Loss = Literal["lost", "unauthorised"]
 _SAY_AGAIN_US = 60_000_000
 _RATE_FRAMES = 32
@@ -65,7 +53,7 @@ class CameraWatch:
 
     asset: str
     idle_us: int
-    state: State = "waiting"
+    state: SourceState = "waiting"
     frames: int = 0
     last_us: int | None = None
     clock: Literal["source", "arrival"] = "arrival"
@@ -123,7 +111,7 @@ class CameraWatch:
             last_us=self.last_us,
         )
 
-    def _judge(self, now_us: int) -> tuple[State, str]:
+    def _judge(self, now_us: int) -> tuple[SourceState, str]:
         if self._loss is not None:
             return self._loss, self.why
         if self._heard_us is None:
