@@ -19,6 +19,7 @@ import numpy as np
 
 from broker.kafka_local import LocalKafka
 from contracts.readings import ReadingBatch
+from tests.asked import asked
 from tests.chaos.line import Line, equal, open_windows, outcome, same_alarms
 from tests.chaos.tanks import DETECTORS as SEEN
 from tests.chaos.tanks import FrameMessage, Tanks
@@ -39,22 +40,9 @@ class Settings:
     kills: int = 8
     assets: int = 200
 
-    @classmethod
-    def from_environment(cls) -> Settings:
-        def number(name: str, default: int) -> int:
-            return int(os.environ.get(f"CHAOS_{name}", default))
-
-        return cls(
-            number("SEED", cls.seed),
-            number("ROWS", cls.rows),
-            number("FRAMES", cls.frames),
-            number("KILLS", cls.kills),
-            number("ASSETS", cls.assets),
-        )
-
 
 def main() -> int:
-    settings = Settings.from_environment()
+    settings = asked(Settings, "CHAOS")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         bootstrap = os.environ.get("KAFKA_BOOTSTRAP")

@@ -26,6 +26,7 @@ from contracts.errors import BrokerError
 from contracts.headers import header_map, int_header
 from contracts.identity import detection_id
 from contracts.readings import ReadingDecoder
+from tests.asked import asked
 from tests.chaos.feed import Message, in_time, messages, windows_of
 from tests.chaos.line import Line, Outcome, equal, open_windows, outcome, same, same_alarms
 from tests.chaos.site import Sensors, Site, go_on, stop_for
@@ -53,14 +54,9 @@ class Settings:
     assets: int = 200
     rate: int = 6_000
 
-    @classmethod
-    def from_environment(cls) -> Settings:
-        given = {name: os.environ.get(f"CHAOS_{name.upper()}") for name in cls.__annotations__}
-        return cls(**{name: int(value) for name, value in given.items() if value is not None})
-
 
 def main() -> int:
-    settings = Settings.from_environment()
+    settings = asked(Settings, "CHAOS")
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         try:
             found = asyncio.run(chaos(settings, Path(folder)))

@@ -29,6 +29,7 @@ import psutil
 
 from broker.kafka_local import LocalKafka
 from broker.loopback import free_port
+from tests.asked import asked
 from tests.chaos.feed import messages
 from tests.chaos.site import Sensors
 from tests.integration.edge_world import Publisher
@@ -54,11 +55,6 @@ class Settings:
     seed: int = 1
     seconds: int = 1800
     rate: int = 500
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        given = {name: os.environ.get(f"SOAK_{name.upper()}") for name in cls.__annotations__}
-        return cls(**{name: int(value) for name, value in given.items() if value is not None})
 
 
 @dataclass
@@ -123,7 +119,7 @@ class Soak:
 def main() -> int:
     # While Kafka is away it says so many times a second.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    settings = Settings.from_environment()
+    settings = asked(Settings, "SOAK")
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     with _world(folder, settings) as world:
         found = asyncio.run(soak(settings, world))
