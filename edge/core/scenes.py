@@ -156,7 +156,7 @@ def _blocks(image: NDArray[Any]) -> NDArray[np.float32] | None:
     rows, columns = (_picked(size) for size in grey.shape)
     if rows is None or columns is None:
         return None
-    picked = grey[np.ix_(rows, columns)].astype(np.float32)
+    picked = grey[rows][:, columns].astype(np.float32)
     high, wide = len(rows) // BLOCKS, len(columns) // BLOCKS
     apart = picked.reshape(BLOCKS, high, BLOCKS, wide).swapaxes(1, 2)
     return np.ascontiguousarray(apart).reshape(BLOCKS, BLOCKS, high * wide)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,9 @@ PATIENCE = timedelta(seconds=10)
 """Between two batches of an asset. Bytewax lets event time pass with the clock meanwhile, and would
 take the next one for late."""
 Row = tuple[datetime, float]
+BEGAN = "began at"
 Sum = tuple[float, int]
+Parse = Callable[[Any], Iterator[tuple[str, Row]]]
 
 
 def batch_of(message: Any) -> Iterator[tuple[str, Row]]:
@@ -43,7 +46,7 @@ def flow(form: str, kafka: str, source: str, target: str) -> Dataflow:
     """From one topic to the other."""
     made = Dataflow("mean")
     read = op.input("in", made, KafkaSource([kafka], [source], tail=False))
-    rows = op.flat_map("rows", read, batch_of if form == "batches" else row_of)
+    rows = op.flat_map("rows", read, _timed(batch_of if form == "batches" else row_of))
     windows = fold_window(
         "windows",
         rows,
@@ -58,6 +61,20 @@ def flow(form: str, kafka: str, source: str, target: str) -> Dataflow:
     told = op.map("told", windows.down, _told)
     op.output("out", told, KafkaSink([kafka], target))
     return made
+
+
+def _timed(parse: Parse) -> Parse:
+    """The same; when it is first called, it says so."""
+    began = False
+
+    def told(message: Any) -> Iterator[tuple[str, Row]]:
+        nonlocal began
+        if not began:
+            began = True
+            print(BEGAN, time.time_ns() // 1_000_000, flush=True)
+        return parse(message)
+
+    return told
 
 
 def _told(window: tuple[str, tuple[int, Sum]]) -> Any:

@@ -117,18 +117,18 @@ class Play:
         plant.write_text(_plant(prefix, clip, kept))
         self._line = Line(bootstrap, prefix, 4, plant, [])
 
-    async def live(self) -> float:
-        """Frames for each second of processor time of edge and worker, both at work at once."""
+    async def live(self, look: Callable[[int], None] | None = None) -> float:
+        """Frames for each second of processor time of edge and worker, both at work at once. The
+        worker's number is told to `look`."""
         await self._line.create()
-        worker = await self._worker("a")
+        worker = await self._worker("a", look)
         begun = _cpu(worker)
         spent = await self._edge()
         await self._done()
         return await self._seen(spent + _cpu(worker) - begun)
 
     async def waiting(self, look: Callable[[int], None] | None = None) -> float:
-        """The same, where the worker starts when all frames are written. Its number is told to
-        `look`."""
+        """The same, where the worker starts when all frames are written."""
         await self._line.create()
         start_up = _cpu(await self._worker("a"))
         self._line.close()

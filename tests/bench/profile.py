@@ -3,7 +3,7 @@
 Everything is on the log before the worker starts. A sample of a thread counts for the innermost
 function that belongs to one of PARTS; samples of threads that wait for work do not count. What
 py-spy wrote is kept in PROFILE_FOLDER, if that is set, for a flame graph. `python -m
-tests.bench.profile PART...`: some of balance, model and frames.
+tests.bench.profile PART...`: some of balance, model, frames and live.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.bench.throughput import Throughput
 
 SIZE, HZ, LIMIT_S = 100, 250, 120
 ROWS = {"balance": "A rule", "model": "The autoencoder"}
+FRAMES = {"frames": "Frames that wait", "live": "Frames as they come"}
 WAITING = (
     "_worker (concurrent/futures/thread.py",
     "select (selectors.py",
@@ -61,7 +62,7 @@ def main() -> int:
         LocalKafka(Path(name) / "kafka") as kafka,
     ):
         folder = Path(name)
-        asyncio.run(_profile(kafka.bootstrap, folder, sys.argv[1:] or [*ROWS, "frames"]))
+        asyncio.run(_profile(kafka.bootstrap, folder, sys.argv[1:] or [*ROWS, *FRAMES]))
         if kept := os.environ.get("PROFILE_FOLDER"):
             Path(kept).mkdir(parents=True, exist_ok=True)
             for file in folder.glob("*.raw"):
@@ -73,10 +74,10 @@ async def _profile(bootstrap: str, folder: Path, asked: Sequence[str]) -> None:
     measured: Throughput | None = None
     for one in asked:
         recorder = _Recorder(folder / f"{one}.raw")
-        if one == "frames":
-            told = "Frames that wait"
+        if one in FRAMES:
+            told = FRAMES[one]
             play = Play(bootstrap, make_clip(folder, FAST), one, FAST)
-            await play.waiting(recorder.start)
+            await (play.live if one == "live" else play.waiting)(recorder.start)
         else:
             told = f"{ROWS[one]}, batches of {SIZE} rows"
             measured = measured or Throughput.prepare(bootstrap, folder, SIZE)
