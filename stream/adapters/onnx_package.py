@@ -26,9 +26,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 MAX_MODEL_BYTES = 200_000_000
 MAX_MEMORY_BYTES = 2_000_000_000
 """Of all models of a process, with their weights and what they work in."""
-BATCH = 128
+BATCH = 256
 """Windows that go through a model at once. As fast as 64, and the interpreter's lock, for which
-other threads may have to be waited, is asked for half as often."""
+other threads may have to be waited, is asked for a quarter as often."""
 PADDED = 16
 """The last batch is filled up to a multiple of this: a window's score is then the same to the
 last bit whatever stands beside it, which it is not for a window alone."""
