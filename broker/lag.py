@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 
 from broker.admin import admin, groupless_consumer, partition_counts
+from broker.cluster import Where
 from contracts.errors import BrokerError, TopicMissing
 
 _NOT_READY = (
@@ -45,7 +46,7 @@ class PartitionLag:
         return self.end - max(self.begin, self.committed or 0)
 
 
-async def group_lag(bootstrap: str, group: str, topics: Sequence[str]) -> list[PartitionLag]:
+async def group_lag(bootstrap: Where, group: str, topics: Sequence[str]) -> list[PartitionLag]:
     """The lag of a consumer group on each partition of `topics`, in their order.
 
     Raises BrokerError when Kafka does not answer, TopicMissing when a topic is not there.

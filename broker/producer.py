@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -21,14 +24,19 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from broker.admin import passes
+from broker.admin import DENIED, passes, told
 from broker.batches import Batch, batches, check_size
+from broker.cluster import Where, cluster
 from broker.patient import PatientProducer
+from broker.refusal import refusal
 from contracts.errors import BrokerError, MessageTooLarge, TopicMissing
 from contracts.partitions import partition_of_bytes
 from contracts.record import Outgoing
 
 _BACKOFF_S = 0.2
+_DENIED_S = 1.0
+_SAY_AGAIN_S = 30.0
+_log = logging.getLogger(__name__)
 _IDENTITY_LOST = (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -60,7 +68,7 @@ class Producer:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Where,
         *,
         client_id: str = "vigia",
         max_message_bytes: int = 1_000_000,
@@ -68,7 +76,7 @@ class Producer:
         linger_ms: int = 0,
     ) -> None:
         self._options = {
-            "bootstrap_servers": bootstrap,
+            **cluster(bootstrap).options(),
             "client_id": client_id,
             "max_request_size": max_message_bytes,
             "max_batch_size": max_batch_bytes,
@@ -76,6 +84,8 @@ class Producer:
             "request_timeout_ms": 10_000,
             "retry_backoff_ms": 200,
         }
+        self._where = bootstrap
+        self._said_s = -math.inf
         self._max_message_bytes = max_message_bytes
         self._max_batch_bytes = max_batch_bytes
         self._connection: PatientProducer | None = None
@@ -89,8 +99,8 @@ class Producer:
             async with asyncio.timeout(timeout_s):
                 self._connection = await self._connect()
         except TimeoutError:
-            where = self._options["bootstrap_servers"]
-            raise BrokerError(f"no Kafka answers at {where}", retriable=True) from None
+            why = await refusal(self._where) or "no answer"
+            raise BrokerError(f"Kafka at {self._where}: {why}", retriable=True) from None
 
     async def learn(self, topics: Iterable[str]) -> None:
         """Asks Kafka for the partitions of `topics`, so that no first message waits for that; one
@@ -219,6 +229,8 @@ class Producer:
                 # Raised while Kafka is away too; only Kafka itself can say that there is none.
                 if await connection.client.force_metadata_update():
                     raise TopicMissing(topic, retriable=False) from None
+            except KafkaError as error:
+                await self._recover(connection, error)
             else:
                 return found
 
@@ -226,12 +238,17 @@ class Producer:
         """Returns when sending again makes sense; raises what does not pass by waiting."""
         if self._connection is None:
             raise BrokerError("the producer was stopped", retriable=True) from error
-        if passes(error):
+        denied = isinstance(error, tuple(DENIED))
+        if passes(error) and not denied:
             await asyncio.sleep(_BACKOFF_S)
             return
         # A batch that failed used up its numbers in the sequence: Kafka takes no later one
         # from this producer, so a new one goes on.
         await self._renew(connection)
+        if denied:
+            self._say(told(error, self._where))
+            await asyncio.sleep(_DENIED_S)
+            return
         if isinstance(error, MessageSizeTooLargeError):
             raise MessageTooLarge(f"Kafka's limit for the topic is lower: {error}") from error
         if not isinstance(error, _IDENTITY_LOST) and type(error) is not KafkaError:
@@ -257,7 +274,19 @@ class Producer:
                 started = True
                 return connection
             except KafkaError:
+                if self._silent and (why := await refusal(self._where)):
+                    self._say(f"Kafka at {self._where}: {why}")
                 await asyncio.sleep(_BACKOFF_S)
             finally:
                 if not started:
                     await connection.stop()
+
+    @property
+    def _silent(self) -> bool:
+        return time.monotonic() - self._said_s >= _SAY_AGAIN_S
+
+    def _say(self, text: str) -> None:
+        """Once in a while: it is tried again several times a second."""
+        if self._silent:
+            self._said_s = time.monotonic()
+            _log.warning("%s; trying again", text)

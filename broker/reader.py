@@ -9,6 +9,7 @@ from contextlib import aclosing
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from broker.admin import admin, groupless_consumer, partition_counts
+from broker.cluster import Where
 from contracts.errors import BrokerError, TopicMissing
 from contracts.record import Record
 
@@ -16,7 +17,7 @@ _POLL_MS = 200
 
 
 async def read(
-    bootstrap: str,
+    bootstrap: Where,
     topic: str,
     *,
     from_start: bool = True,
@@ -39,14 +40,14 @@ async def read(
                 yield record
 
 
-async def read_tail(bootstrap: str, topic: str, partition: int, max_records: int) -> list[Record]:
+async def read_tail(bootstrap: Where, topic: str, partition: int, max_records: int) -> list[Record]:
     """The last `max_records` offsets of a partition; fewer records where it is compacted."""
     async with aclosing(tail(bootstrap, topic, partition, max_records)) as records:
         return [record async for record in records]
 
 
 async def tail(
-    bootstrap: str, topic: str, partition: int, max_records: int | None
+    bootstrap: Where, topic: str, partition: int, max_records: int | None
 ) -> AsyncGenerator[Record, None]:
     """The same, one by one; all of the partition where `max_records` is None."""
     places = [place for place in await _places(bootstrap, topic) if place.partition == partition]
@@ -64,7 +65,7 @@ async def tail(
 
 
 async def read_compacted(
-    bootstrap: str, topic: str, partition: int
+    bootstrap: Where, topic: str, partition: int
 ) -> AsyncGenerator[Record, None]:
     """All records of a partition up to its present end, in order; of a key the last counts. There
     may be many more than keys: what is not compacted yet."""
@@ -73,7 +74,7 @@ async def read_compacted(
             yield record
 
 
-async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+async def end_offsets(bootstrap: Where, topic: str) -> dict[int, int]:
     """The offset that the next record of each partition will have."""
     places = await _places(bootstrap, topic)
     async with groupless_consumer(bootstrap) as consumer:
@@ -110,7 +111,7 @@ async def _reached(consumer: AIOKafkaConsumer, end: Mapping[TopicPartition, int]
     return True
 
 
-async def _places(bootstrap: str, topic: str) -> list[TopicPartition]:
+async def _places(bootstrap: Where, topic: str) -> list[TopicPartition]:
     async with admin(bootstrap) as client:
         counts = await partition_counts(client, [topic])
     if topic not in counts:

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
 from broker.admin import admin, partition_counts
+from broker.cluster import Where
 from contracts.errors import BrokerError
 
 _PATIENCE_S = 20.0
@@ -26,7 +27,7 @@ class TopicSpec:
     replication: int = 1
 
 
-async def create_topics(bootstrap: str, specs: Sequence[TopicSpec]) -> list[str]:
+async def create_topics(bootstrap: Where, specs: Sequence[TopicSpec]) -> list[str]:
     """Creates the topics that are missing and returns their names, once all have leaders.
 
     Doing it again changes nothing. Raises BrokerError when a topic exists with another

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from broker.cluster import Cluster, Where
 from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun
@@ -98,15 +99,12 @@ def run(
         begun, plant = Begun.of(
             PlantDisk(plant_file), copies, lambda plant, _: _served(plant, site)
         )
-        bootstrap = kafka or plant.kafka.bootstrap
-        if bootstrap is None:
-            raise ConfigError("no Kafka: give --kafka HOST:PORT or kafka.bootstrap in the plant")
         name = _name(instance)
         kept = _spool_folder(plant, plant_file, spool) / f"{plant.kafka.prefix}-{name}"
         edge = _Edge(
             plant,
             plant_file.parent,
-            bootstrap,
+            Cluster.of(plant.kafka, kafka),
             _mqtt(plant, mqtt),
             site,
             f"edge/{name}",
@@ -193,7 +191,7 @@ class _Edge:
 
     plant: Plant
     folder: Path
-    bootstrap: str
+    bootstrap: Where
     mqtt: Mqtt
     site: str | None
     process: str

@@ -14,12 +14,13 @@ from typing import Any
 
 import click
 
+from broker.cluster import Cluster, Where
 from broker.plant_disk import Found, PlantDisk
 from broker.plant_kept import Begun, state_option
 from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
-from contracts.errors import ConfigError, VigiaError
+from contracts.errors import VigiaError
 from contracts.plant import Plant
 from exporters.adapters.exposition import Exposition
 from exporters.adapters.http import Answer, Listen, MetricsServer, Page
@@ -70,9 +71,7 @@ def prometheus(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         begun, plant = Begun.of(PlantDisk(plant_file), state, _plant)
-        bootstrap = kafka or plant.kafka.bootstrap
-        if bootstrap is None:
-            raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        bootstrap = Cluster.of(plant.kafka, kafka)
         listen = Listen.checked(host, port, token_file)
         asyncio.run(run(begun, bootstrap, listen, f"exporters/{instance}", look))
     except VigiaError as error:
@@ -84,7 +83,7 @@ def _plant(plant: Plant, _: Found) -> Plant:
     return plant
 
 
-async def run(begun: Begun, bootstrap: str, listen: Listen, process: str, look_s: float) -> None:
+async def run(begun: Begun, bootstrap: Where, listen: Listen, process: str, look_s: float) -> None:
     """Serves until SIGTERM or SIGINT, by the plant file on disk, looked at every `look_s`. Raises
     ConfigError when it cannot listen, BrokerError when Kafka refuses for good; while Kafka is away
     it waits."""

@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 import click
 
+from broker.cluster import Cluster, Where
 from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun, state_option
 from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, Latency, StatusPublisher
-from contracts.errors import ConfigError, VigiaError
+from contracts.errors import VigiaError
 from contracts.topics import (
     AGGREGATES,
     ALARMS,
@@ -91,9 +92,7 @@ def worker(
     try:
         workshop = Workshop(threads, ModelFaults(now_us))
         begun, equipment = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
-        bootstrap = kafka or begun.plant.kafka.bootstrap
-        if bootstrap is None:
-            raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        bootstrap = Cluster.of(begun.plant.kafka, kafka)
         settle()
         running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
         # Its models are freed when others take their place.
@@ -138,7 +137,7 @@ def _end(code: int) -> NoReturn:
 async def run(
     equipment: Equipment,
     workshop: Workshop,
-    bootstrap: str,
+    bootstrap: Where,
     process: str,
     begun: Begun,
     look_s: float,
@@ -192,7 +191,7 @@ class Work:
     a plant file that comes later may have the first camera, or the first panes."""
 
     def __init__(
-        self, equipment: Equipment, workshop: Workshop, bootstrap: str, process: str
+        self, equipment: Equipment, workshop: Workshop, bootstrap: Where, process: str
     ) -> None:
         kafka, client = equipment.plant.kafka, process.replace("/", "-")
         self.producer = Producer(bootstrap, client_id=client)

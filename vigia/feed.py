@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
 
+from broker.cluster import Where
 from broker.reader import read
 from contracts.errors import BrokerError, DecodeError
 from contracts.messages import (
@@ -40,7 +41,7 @@ class Looker(Protocol):
         """Something happened to an alarm."""
 
 
-async def feed(bootstrap: str, prefix: str, looker: Looker, *, from_start: bool) -> None:
+async def feed(bootstrap: Where, prefix: str, looker: Looker, *, from_start: bool) -> None:
     """Tells `looker` all that comes, until cancelled. The present state of the alarms is told
     in any case, the rest of the past only with `from_start`; without it, what comes while Kafka
     does not answer may go untold."""
@@ -68,7 +69,7 @@ class _Lane:
         return new
 
 
-async def _follow(bootstrap: str, lane: _Lane, tell: Callable[[Record], None]) -> None:
+async def _follow(bootstrap: Where, lane: _Lane, tell: Callable[[Record], None]) -> None:
     while True:
         try:
             async with aclosing(read(bootstrap, lane.name, from_start=lane.from_start)) as records:

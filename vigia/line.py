@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.cluster import Cluster, Where
 from broker.loopback import free_port, is_free
 from broker.topics import create_topics
 from contracts.errors import BrokerError
@@ -57,7 +58,7 @@ class Line:
     say: Callable[[str], None]
     vitals: Vitals = field(default_factory=Vitals)
     phases: dict[str, float] = field(default_factory=dict)
-    bootstrap: str = ""
+    bootstrap: Where = ""
 
     async def start(self) -> None:
         """Returns when every part was started. Raises VigiaError when one cannot be."""
@@ -110,7 +111,7 @@ class Line:
         layout = self.layout
         with _Phase(self.phases, "kafka"):
             if layout.kafka is not None:
-                self.bootstrap = layout.kafka
+                self.bootstrap = Cluster.of(layout.plant.kafka, layout.kafka)
                 return
             kept = layout.plant.kafka.retention_bytes
             kafka = KafkaPart(layout.folder / "kafka", port=layout.kafka_port, retention_bytes=kept)
@@ -140,7 +141,7 @@ class Line:
         return "--state", str(self.layout.folder / room / instance)
 
     def _room(self, room: str, command: str, instance: str, *more: str) -> RoomProcess:
-        options = ["--plant", str(self.layout.plant_file), "--kafka", self.bootstrap]
+        options = ["--plant", str(self.layout.plant_file), "--kafka", str(self.bootstrap)]
         log = self.layout.folder / "logs" / f"{room}-{instance}.log"
         argv = ["vigia", room, command, *options, "--instance", instance, *more]
         return RoomProcess(f"{room}/{instance}", argv, log)

@@ -49,7 +49,7 @@ def frame_of(line: Line, title: str, note: str = "") -> Frame:
     return Frame(
         title=title,
         metrics_url=line.layout.metrics_url,
-        kafka=line.bootstrap,
+        kafka=str(line.bootstrap),
         now_us=time.time_ns() // 1000,
         note=note,
         names={f"{site.id}/{a.id}": a.name for site in sites for a in site.assets if a.name},

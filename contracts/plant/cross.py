@@ -16,6 +16,7 @@ from contracts.plant.detectors import Detector, DetectorBase, Imbalance, Vision
 from contracts.plant.lines import Path
 from contracts.plant.model import Kafka, Mqtt, Rows, Signal
 from contracts.plant.raw import Element, Names, elements, names_in, text
+from contracts.plant.sections import Door
 from contracts.plant.spans import panes_together, spans
 from contracts.units import UnitError, conversion
 
@@ -159,16 +160,41 @@ def _alarms(document: dict[str, Any], names: Names) -> Found:
 
 
 def _secrets(document: dict[str, Any]) -> Found:
-    yield from _secret(("mqtt",), _parsed(Mqtt, document.get("mqtt", {})))
+    mqtt = _parsed(Mqtt, document.get("mqtt", {}))
+    kafka = _parsed(Kafka, document.get("kafka", {}))
+    yield from _secret(("mqtt",), mqtt)
+    yield from _secret(("kafka",), kafka)
+    yield from _door(("mqtt",), mqtt)
+    yield from _door(("kafka",), kafka)
+    if kafka is not None:
+        yield from _kafka(kafka)
     for path, site in elements(document, "sites"):
         for where, asset in elements(site, "assets", path):
             yield from _secret((*where, "camera"), _parsed(Camera, asset.get("camera")))
 
 
-def _secret(path: Path, section: Mqtt | Camera | None) -> Found:
+def _secret(path: Path, section: Door | Camera | None) -> Found:
     if section is None or section.password is None:
         return
     if (section.password.file is None) == (section.password.env is None):
         yield (*path, "password"), "expected one of file and env"
     if section.username is None:
         yield (*path, "password"), "expected a username beside it"
+
+
+def _door(path: Path, section: Door | None) -> Found:
+    if section is None:
+        return
+    if section.certificate_file is not None and section.key_file is None:
+        yield (*path, "certificate_file"), "expected a key_file beside it"
+    if section.key_file is not None and section.certificate_file is None:
+        yield (*path, "key_file"), "expected a certificate_file beside it"
+
+
+def _kafka(kafka: Kafka) -> Found:
+    if kafka.username is not None and kafka.password is None:
+        yield ("kafka", "username"), "expected a password beside it"
+    if kafka.username is not None and kafka.mechanism == "PLAIN" and not kafka.secured:
+        yield ("kafka", "mechanism"), "expected tls: true, since PLAIN sends the password itself"
+    if kafka.bootstrap is None and (kafka.username is not None or kafka.secured):
+        yield ("kafka", "bootstrap"), "expected HOST:PORT: our own Kafka has no TLS and no users"

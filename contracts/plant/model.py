@@ -14,7 +14,7 @@ from contracts.messages import AlarmClass, Severity
 from contracts.plant.cameras import Camera, camera_columns
 from contracts.plant.detectors import Detector, Id, Vision
 from contracts.plant.panes import Panes
-from contracts.plant.sections import Secret, Section
+from contracts.plant.sections import Door, Section
 from contracts.readings import Column
 from contracts.units import check_unit
 
@@ -48,7 +48,7 @@ Unit = Annotated[str, AfterValidator(_ucum)]
 Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
 
-class Mqtt(Section):
+class Mqtt(Door):
     """The MQTT broker of a site."""
 
     host: str = "127.0.0.1"
@@ -56,18 +56,18 @@ class Mqtt(Section):
     client_id: str = Field(
         default="vigia-edge", description="keeps the session: unique and lasting", min_length=1
     )
-    username: str | None = None
-    password: Secret | None = None
-    ca_file: str | None = Field(default=None, description="CA of the broker; turns TLS on")
     session_expiry: Duration = Field(
         default=86_400_000_000, description="how long the broker keeps messages for us"
     )
 
 
-class Kafka(Section):
+class Kafka(Door):
     """The broker's side."""
 
     bootstrap: str | None = Field(default=None, description="host:port; default: our own Kafka")
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        default="SCRAM-SHA-512", description="of SASL, by which `username` is let in"
+    )
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,100}$")] = "vigia"
     partitions: int = Field(default=4, ge=1, le=1024)
     retention: dict[

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from broker.cluster import Where
 from broker.producer import Producer
 from broker.reader import end_offsets, read_tail
 from contracts.errors import DecodeError
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 class KafkaFrames:
     """`vigia.frames`. `process` names this agent, as edge/box-1."""
 
-    def __init__(self, producer: Producer, *, bootstrap: str, prefix: str, process: str) -> None:
+    def __init__(self, producer: Producer, *, bootstrap: Where, prefix: str, process: str) -> None:
         self._producer = producer
         self._bootstrap = bootstrap
         self._topic = topic_name(FRAMES, prefix)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import orjson
 
+from broker.cluster import Where
 from broker.producer import Producer
 from broker.reader import end_offsets, read_tail
 from contracts.deadletters import dead_letter
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 class KafkaLog:
     """`vigia.readings` and `vigia.dead-letters`. `process` names this agent, as edge/box-1."""
 
-    def __init__(self, producer: Producer, *, bootstrap: str, prefix: str, process: str) -> None:
+    def __init__(self, producer: Producer, *, bootstrap: Where, prefix: str, process: str) -> None:
         self._producer = producer
         self._bootstrap = bootstrap
         self._readings = topic_name(READINGS, prefix)

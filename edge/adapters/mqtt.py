@@ -13,12 +13,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from broker.secrets import read_secret
 from contracts.errors import ConfigError, SourceError
 from contracts.plant.model import Mqtt
 from edge.adapters.agent import now_us
 from edge.adapters.mqtt_link import CONNECT_S, Link, VersionRefused
 from edge.adapters.mqtt_wire import Publish, WiredClient
-from edge.adapters.secrets import read_secret
 from edge.core.intake import Incoming
 from edge.ports import Listener
 

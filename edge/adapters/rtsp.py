@@ -26,10 +26,10 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from broker.secrets import read_secret
 from contracts.errors import ConfigError, SourceError
 from contracts.frames import MAX_PIXELS
 from contracts.plant.cameras import Camera
-from edge.adapters.secrets import read_secret
 from edge.core.framing import too_large
 from edge.ports import Unauthorised
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from broker.admin import admin, groupless_consumer, partition_counts
+from broker.cluster import Where
 from contracts.errors import BrokerError, TopicMissing
 from contracts.record import Record
 from contracts.topics import topic_name
@@ -32,7 +33,7 @@ class Intake:
     """
 
     def __init__(
-        self, bootstrap: str, prefix: str, exporter: Exporter, now_us: Callable[[], int]
+        self, bootstrap: Where, prefix: str, exporter: Exporter, now_us: Callable[[], int]
     ) -> None:
         self._bootstrap = bootstrap
         self._wants = {topic_name(one.topic, prefix): one for one in exporter.wants()}

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from broker.cluster import Where
 from broker.lag import group_lag
 from contracts.errors import BrokerError
 from contracts.topics import DETECTIONS, READINGS, topic_name
@@ -15,7 +16,9 @@ _EVERY_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-async def watch_lags(bootstrap: str, prefix: str, tell: Callable[[tuple[Lag, ...]], None]) -> None:
+async def watch_lags(
+    bootstrap: Where, prefix: str, tell: Callable[[tuple[Lag, ...]], None]
+) -> None:
     """Tells the lags of the stream's group every few seconds; none while Kafka does not answer."""
     group = f"{prefix}-stream"
     topics = [topic_name(topic, prefix) for topic in (READINGS, DETECTIONS)]

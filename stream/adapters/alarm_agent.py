@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from broker.cluster import Where
 from broker.reader import read_compacted
 from broker.status import Latency
 from contracts.errors import DecodeError
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 class CompactedAlarms:
     """The states on `vigia.alarms`."""
 
-    bootstrap: str
+    bootstrap: Where
     topic: str
 
     async def load(self, partitions: Iterable[int]) -> list[AlarmState]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from broker.cluster import Where
 from broker.reader import tail
 from contracts.messages import MAX_JSON_BYTES
 from contracts.partitions import partition_of
@@ -30,7 +31,7 @@ class DecidedLog:
     ask, whenever partitions come to them, so that what lies on the log is not decided again by
     another version of a model or of the plant file."""
 
-    bootstrap: str
+    bootstrap: Where
     topic: str
     wanted: dict[int, set[Key]] = field(default_factory=dict)
     """By partition."""

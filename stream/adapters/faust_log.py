@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from operator import is_not
 from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from broker.admin import passes
+from broker.admin import passes, told
+from broker.cluster import Cluster, Where, cluster
+from broker.lag import group_lag
 from contracts.errors import BrokerError
 from contracts.messages import Account
 from contracts.record import Record
@@ -207,7 +210,7 @@ class FaustLog:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Where,
         group: str,
         *,
         session_timeout_s: float = 8.0,
@@ -216,10 +219,12 @@ class FaustLog:
     ) -> None:
         self._lanes: dict[str, Lane] = {}
         self._stopping = asyncio.Event()
+        self._where, self._group = bootstrap, group
         self._guard = Guard(bootstrap, group, self._lanes)
         self._app = _App(
             group,
-            broker=f"kafka://{bootstrap}",
+            broker=[f"kafka://{one.strip()}" for one in str(bootstrap).split(",")],
+            broker_credentials=_credentials(cluster(bootstrap)),
             broker_client_id=client_id,
             store="memory://",
             autodiscover=False,
@@ -298,14 +303,26 @@ class FaustLog:
         joined = clock()
         while not (self._app.should_stop or self._app.crashed):
             if missing := getattr(self._app, _MISSING, ()):
-                raise BrokerError(f"Kafka does not list {', '.join(missing)}", retriable=True)
+                raise await self._error(f"Kafka does not list {', '.join(missing)}")
             if all(lane.assignment is not None for lane in self._lanes.values()):
                 joined = clock()
             elif clock() - joined > JOIN_S:
-                raise BrokerError(f"no place in the group for {JOIN_S:.0f} s", retriable=True)
+                raise await self._error(f"no place in the group for {JOIN_S:.0f} s")
             await asyncio.sleep(0.2)
-        reason = getattr(self._app, "_crash_reason", None) or "it stopped by itself"
-        raise BrokerError(f"Faust ended: {reason!r}", retriable=True)
+        reason = getattr(self._app, "_crash_reason", None)
+        if isinstance(reason, KafkaError):
+            raise BrokerError(told(reason, self._where), retriable=True)
+        raise await self._error(f"Faust ended: {reason or 'it stopped by itself'!r}")
+
+    async def _error(self, text: str) -> BrokerError:
+        """With the reason, where Kafka tells it to somebody else: Faust does not pass it on."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                try:
+                    await group_lag(self._where, self._group, list(self._lanes))
+                except BrokerError as error:
+                    text = f"{text}: {error}"
+        return BrokerError(text, retriable=True)
 
     async def _revoked(self, app: Any, revoked: Any, **kwargs: Any) -> None:
         for lane in self._lanes.values():
@@ -314,6 +331,17 @@ class FaustLog:
     async def _assigned(self, app: Any, assigned: Any, **kwargs: Any) -> None:
         for lane in self._lanes.values():
             lane.assign(frozenset(tp.partition for tp in assigned if tp.topic == lane.topic))
+
+
+def _credentials(kafka: Cluster) -> Any:
+    if kafka.user is not None:
+        return faust.SASLCredentials(
+            username=kafka.user.name,
+            password=kafka.user.password,
+            ssl_context=kafka.tls,
+            mechanism=kafka.user.mechanism,
+        )
+    return faust.SSLCredentials(kafka.tls) if kafka.tls is not None else None
 
 
 def _record(message: Any) -> Record:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 
+from broker.cluster import Where
 from broker.lag import PartitionLag, group_lag
 from contracts.errors import BrokerError, TopicMissing
 from stream.adapters.lane import Lane
@@ -24,7 +25,7 @@ model of half a second each, or a broker that is away for minutes, are no illnes
 class Guard:
     """Compares where the lanes stand with what Kafka has."""
 
-    def __init__(self, bootstrap: str, group: str, lanes: Mapping[str, Lane]) -> None:
+    def __init__(self, bootstrap: Where, group: str, lanes: Mapping[str, Lane]) -> None:
         self._bootstrap = bootstrap
         self._group = group
         self._lanes = lanes

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from broker.cluster import Where
 from broker.reader import read
 from contracts.errors import MessageError
 from contracts.messages import AlarmState, Severity, decode_json
@@ -58,7 +59,7 @@ def alarms(
         click.echo(f"{unusable} messages could not be decoded: see vigia tail alarms", err=True)
 
 
-async def _read(bootstrap: str, topic: str) -> tuple[list[AlarmState], int]:
+async def _read(bootstrap: Where, topic: str) -> tuple[list[AlarmState], int]:
     async with aclosing(read(bootstrap, topic, until_end=True)) as records:
         return present([record async for record in records])
 

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
+from broker.cluster import Cluster, Where
 from contracts.errors import ConfigError
 from contracts.plant import Plant, read_plant
+from contracts.plant.model import Kafka
 from vigia.commands.files import read_bounded
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
@@ -21,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Connection:
     """A broker, the prefix of its topics, and the plant file if one was given."""
 
-    bootstrap: str
+    bootstrap: Where
     prefix: str
     plant: Plant | None = None
 
@@ -46,12 +48,9 @@ def connection_options(command: F) -> F:
 def connect(plant_file: Path | None, kafka: str | None, prefix: str | None) -> Connection:
     """What the options mean together. Raises ConfigError."""
     plant = load_plant(plant_file) if plant_file else None
-    theirs = plant.kafka if plant else None
-    return Connection(
-        kafka or (theirs and theirs.bootstrap) or DEFAULT_BOOTSTRAP,
-        prefix or (theirs.prefix if theirs else "vigia"),
-        plant,
-    )
+    theirs = plant.kafka if plant else Kafka()
+    at = kafka or theirs.bootstrap or DEFAULT_BOOTSTRAP
+    return Connection(Cluster.of(theirs, at), prefix or theirs.prefix, plant)
 
 
 def load_plant(file: Path) -> Plant:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from broker.cluster import Where
 from broker.reader import read
 from contracts.errors import ConfigError, MessageError
 from contracts.frames import EvidenceHeaders
@@ -51,7 +52,7 @@ def evidence(
 
 
 async def _read(
-    bootstrap: str, topic: str, asset: str | None
+    bootstrap: Where, topic: str, asset: str | None
 ) -> list[tuple[EvidenceHeaders, bytes]]:
     """The pictures by the time of their frames; one that came twice counts once."""
     found: dict[tuple[str, str, int], tuple[EvidenceHeaders, bytes]] = {}

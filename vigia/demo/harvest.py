@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from broker.cluster import Where
 from broker.reader import read
 from contracts.messages import AlarmState, Alert, DetectionBatch, Status
 from contracts.readings import Quality, ReadingDecoder
@@ -45,7 +46,7 @@ class Harvest:
 
 
 async def count_topics(
-    bootstrap: str, prefix: str, seen: Collection[str], detections: int
+    bootstrap: Where, prefix: str, seen: Collection[str], detections: int
 ) -> OnTopics:
     """Reads what the edge and the workers wrote and counts it: rows, cells that hold a sensor's
     reading, rows of the assets that are `seen` by cameras; and frames."""
@@ -64,7 +65,7 @@ async def count_topics(
     return OnTopics(rows, readings, seen_rows, frames, images, detections)
 
 
-async def _count_frames(bootstrap: str, prefix: str) -> tuple[int, int]:
+async def _count_frames(bootstrap: Where, prefix: str) -> tuple[int, int]:
     """All that lie on the topic, and those that have an image."""
     frames, images = 0, 0
     topic = topic_name(FRAMES, prefix)

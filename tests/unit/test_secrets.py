@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.secrets import read_secret
 from contracts.errors import ConfigError
 from contracts.plant.sections import Secret
-from edge.adapters.secrets import read_secret
 
 
 def test_from_a_file(tmp_path: Path) -> None:

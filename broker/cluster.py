@@ -1,0 +1,74 @@
+"""A Kafka, and how to be let in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any
+
+from broker.secrets import read_secret
+from broker.tls import tls_context
+from contracts.errors import ConfigError
+from contracts.plant.model import Kafka
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who we are to Kafka, by SASL."""
+
+    name: str
+    password: str = field(repr=False)
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a Kafka is (`HOST:PORT`, several with commas), and how to be let in."""
+
+    bootstrap: str
+    tls: SSLContext | None = None
+    user: User | None = None
+
+    @classmethod
+    def of(cls, kafka: Kafka, bootstrap: str | None = None) -> Cluster:
+        """By what the plant file says of it; at `bootstrap`, where that is given. Raises
+        ConfigError where there is none, or for a file or a secret that cannot be read."""
+        bootstrap = bootstrap or kafka.bootstrap
+        if bootstrap is None:
+            raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
+        user = None
+        if kafka.username is not None and kafka.password is not None:
+            user = User(kafka.username, read_secret(kafka.password), kafka.mechanism)
+        return cls(bootstrap, tls_context(kafka, "kafka"), user)
+
+    def __str__(self) -> str:
+        return self.bootstrap
+
+    @property
+    def protocol(self) -> str:
+        """What Kafka calls this kind of listener."""
+        kind = "PLAINTEXT" if self.tls is None else "SSL"
+        return kind if self.user is None else f"SASL_{kind}"
+
+    def options(self) -> dict[str, Any]:
+        """What a client of aiokafka takes."""
+        found: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.protocol,
+        }
+        if self.tls is not None:
+            found["ssl_context"] = self.tls
+        if self.user is not None:
+            found["sasl_mechanism"] = self.user.mechanism
+            found["sasl_plain_username"] = self.user.name
+            found["sasl_plain_password"] = self.user.password
+        return found
+
+
+Where = Cluster | str
+"""A str is `HOST:PORT` of a Kafka that asks for nothing, as our own one on this box."""
+
+
+def cluster(where: Where) -> Cluster:
+    """The same, as a Cluster."""
+    return where if isinstance(where, Cluster) else Cluster(where)

@@ -1,0 +1,85 @@
+"""Why a Kafka does not let us in, for a person."""
+
+from __future__ import annotations
+
+import ssl
+
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import (
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
+
+from broker.cluster import Cluster, Where, cluster
+
+PATIENCE_MS = 5_000
+_OF_CERTIFICATE = {
+    9: "the broker's certificate is not valid yet: is the clock of this machine right?",
+    10: "the broker's certificate has expired",
+    62: "the broker's certificate is for another host",
+    64: "the broker's certificate is for another address",
+}
+_UNTRUSTED = "the broker's certificate is signed by nobody whom kafka.ca_file names"
+_ALERTS = {
+    "CERTIFICATE_EXPIRED": "our certificate has expired, says the broker",
+    "CERTIFICATE_REQUIRED": "the broker asks for a certificate: expected kafka.certificate_file",
+    "BAD_CERTIFICATE": "the broker refuses our certificate",
+    "CERTIFICATE_UNKNOWN": "the broker refuses our certificate",
+    "UNKNOWN_CA": "our certificate is signed by nobody whom the broker knows",
+    "WRONG_VERSION_NUMBER": "the broker speaks no TLS at this port",
+}
+
+
+async def refusal(where: Where) -> str | None:
+    """Why the first of its brokers that does not let us in does not; None where all do. Opens a
+    connection to each and closes it again."""
+    kafka = cluster(where)
+    for address in kafka.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if why := await _refused(kafka, host.strip("[]"), int(port)):
+            return why
+    return None
+
+
+async def _refused(kafka: Cluster, host: str, port: int) -> str | None:
+    options = {**kafka.options(), "request_timeout_ms": PATIENCE_MS}
+    del options["bootstrap_servers"]
+    connection = AIOKafkaConnection(host, port, client_id="vigia-probe", **options)
+    try:
+        await connection.connect()
+    except (OSError, KafkaError, TimeoutError) as error:
+        return _why(error, kafka)
+    connection.close()
+    return None
+
+
+def _why(error: BaseException, kafka: Cluster) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _OF_CERTIFICATE.get(cause.verify_code, _UNTRUSTED)
+        if isinstance(cause, ssl.SSLError):
+            told = [text for word, text in _ALERTS.items() if word in (cause.reason or "")]
+            return told[0] if told else f"TLS: {cause.reason}"
+    if isinstance(error, SaslAuthenticationFailed):
+        return f"the broker knows no user {kafka.user and kafka.user.name} with this password"
+    if isinstance(error, UnsupportedSaslMechanismError):
+        return f"the broker does not let users in by {kafka.user and kafka.user.mechanism}"
+    if isinstance(error, TimeoutError):
+        return "nothing answers in time"
+    if isinstance(error, KafkaError):
+        return f"it closes the connection of {_offered(kafka)}: does it ask for something else?"
+    return (isinstance(error, OSError) and error.strerror) or "it cannot be reached"
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _offered(kafka: Cluster) -> str:
+    tls = "with TLS" if kafka.tls is not None else "without TLS"
+    return f"a client {tls} and {'a user' if kafka.user is not None else 'without a user'}"

@@ -1,0 +1,55 @@
+"""TLS towards a broker, by what the plant file says of it."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from contracts.errors import ConfigError
+from contracts.plant.sections import Door
+
+
+def tls_context(door: Door, path: str) -> ssl.SSLContext | None:
+    """None where no TLS is asked for. `path` is where the plant file says so (`kafka`). Raises
+    ConfigError that names the field, the file and what is wrong with it."""
+    if not door.secured:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=door.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{path}.ca_file {door.ca_file}: {_unread(error)}") from None
+    if door.certificate_file is not None:
+        # Opened before, since OpenSSL does not say which of the two it could not.
+        _opened(f"{path}.certificate_file", door.certificate_file)
+        _opened(f"{path}.key_file", door.key_file or "")
+        try:
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(door.certificate_file, door.key_file, password=_no_password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            where = f"{path}.certificate_file {door.certificate_file} with {door.key_file}"
+            raise ConfigError(f"{where}: {_unread(error)}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is locked by a password: expected one without")
+
+
+def _opened(field: str, file: str) -> None:
+    try:
+        with Path(file).open("rb"):
+            return
+    except OSError as error:
+        raise ConfigError(f"{field} {file}: {error.strerror}") from None
+
+
+def _unread(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        known = {
+            "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
+            "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
+        }
+        return known.get(error.reason or "", "expected certificates and a key as PEM")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
