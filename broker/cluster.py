@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Any
+from typing import Any, Literal
 
 from broker.secrets import read_secret
 from broker.tls import tls_context
 from contracts.errors import ConfigError
 from contracts.plant.model import Kafka
+from contracts.plant.sections import Secret
+
+Who = Literal["edge", "stream", "exporters", "operator", "admin"]
+"""A room; `operator` looks at topics and alarms by commands, `admin` makes topics."""
+ROOM = "{room}"
+"""Stands for who asks, in the name of the user and where the password is, so that each has a user
+of its own by one plant file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +37,16 @@ class Cluster:
     user: User | None = None
 
     @classmethod
-    def of(cls, kafka: Kafka, bootstrap: str | None = None) -> Cluster:
-        """By what the plant file says of it; at `bootstrap`, where that is given. Raises
-        ConfigError where there is none, or for a file or a secret that cannot be read."""
+    def of(cls, kafka: Kafka, who: Who, bootstrap: str | None = None) -> Cluster:
+        """By what the plant file says of it, for `who` asks; at `bootstrap`, where that is given.
+        Raises ConfigError where there is none, or for a file or a secret that cannot be read."""
         bootstrap = bootstrap or kafka.bootstrap
         if bootstrap is None:
             raise ConfigError("no Kafka is named: give --kafka HOST:PORT or kafka.bootstrap")
         user = None
         if kafka.username is not None and kafka.password is not None:
-            user = User(kafka.username, read_secret(kafka.password), kafka.mechanism)
+            name = kafka.username.replace(ROOM, who)
+            user = User(name, read_secret(_secret_of(kafka.password, who)), kafka.mechanism)
         return cls(bootstrap, tls_context(kafka, "kafka"), user)
 
     def __str__(self) -> str:
@@ -63,6 +71,13 @@ class Cluster:
             found["sasl_plain_username"] = self.user.name
             found["sasl_plain_password"] = self.user.password
         return found
+
+
+def _secret_of(secret: Secret, who: Who) -> Secret:
+    return Secret(
+        file=secret.file and secret.file.replace(ROOM, who),
+        env=secret.env and secret.env.replace(ROOM, who),
+    )
 
 
 Where = Cluster | str

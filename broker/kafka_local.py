@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,8 @@ from broker.tether import spawn, stop
 from contracts.errors import KafkaStartError
 
 START_LIMIT_S = 90.0
+Properties = Callable[[KafkaSettings, Path], str]
+"""From the settings and the folder of the data to the text of server.properties."""
 _TAIL_LINES = 15
 
 
@@ -41,9 +43,15 @@ class LocalKafka:
         log_retention_bytes: int = -1,
         log_segment_bytes: int = 67_108_864,
         heap_mb: int = 384,
+        properties: Properties = server_properties,
+        users: Mapping[str, str] | None = None,
     ) -> None:
+        """`users` are those whom it lets in by SCRAM-SHA-512, with their passwords, where its
+        `properties` ask for a user."""
         self._folder = folder.resolve()
         self._heap_mb = heap_mb
+        self._text_of = properties
+        self._users = users or {}
         self._settings = KafkaSettings(
             port=port or free_port(),
             controller_port=free_port(),
@@ -119,6 +127,10 @@ class LocalKafka:
         return self._folder / "server.properties"
 
     @property
+    def _words(self) -> Path:
+        return self._folder / "format.args"
+
+    @property
     def _log(self) -> Path:
         return self._folder / "kafka.log"
 
@@ -141,7 +153,7 @@ class LocalKafka:
         # Kafka unpacks its native libraries there and leaves them behind when killed.
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
         (self._folder / "tmp").mkdir()
-        self._properties.write_text(server_properties(self._settings, self._data))
+        self._properties.write_text(self._text_of(self._settings, self._data))
 
     def _format(self, java: Sequence[str]) -> None:
         if (self._data / "meta.properties").exists():
@@ -149,12 +161,21 @@ class LocalKafka:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # An id that starts with a dash would be read as an option.
         command = ["format", "-t", cluster.replace("-", "_"), "-c", str(self._properties)]
-        done = subprocess.run(
-            [*java, "kafka.tools.StorageTool", *command, "--ignore-formatted"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        for name, password in self._users.items():
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
+        words = [*java[1:], "kafka.tools.StorageTool", *command, "--ignore-formatted"]
+        # By a file: everybody on this machine may read the arguments of a process.
+        self._words.touch(0o600)
+        try:
+            self._words.write_text("".join(f'"{_escaped(word)}"\n' for word in words))
+            done = subprocess.run(
+                [java[0], f"@{self._words}"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        finally:
+            self._words.unlink()
         if done.returncode:
             raise KafkaStartError(
                 f"Kafka could not format {self._data}:\n{_tail(done.stdout.decode())}"
@@ -181,6 +202,11 @@ class LocalKafka:
             one.status == psutil.CONN_LISTEN and one.laddr.port == self._settings.port
             for one in connections
         )
+
+
+def _escaped(word: str) -> str:
+    """As Java reads it between quotes in a file of arguments."""
+    return word.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _tail(text: str) -> str:

@@ -104,7 +104,7 @@ def run(
         edge = _Edge(
             plant,
             plant_file.parent,
-            Cluster.of(plant.kafka, kafka),
+            Cluster.of(plant.kafka, "edge", kafka),
             _mqtt(plant, mqtt),
             site,
             f"edge/{name}",

@@ -71,7 +71,7 @@ def prometheus(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         begun, plant = Begun.of(PlantDisk(plant_file), state, _plant)
-        bootstrap = Cluster.of(plant.kafka, kafka)
+        bootstrap = Cluster.of(plant.kafka, "exporters", kafka)
         listen = Listen.checked(host, port, token_file)
         asyncio.run(run(begun, bootstrap, listen, f"exporters/{instance}", look))
     except VigiaError as error:

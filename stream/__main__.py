@@ -92,7 +92,7 @@ def worker(
     try:
         workshop = Workshop(threads, ModelFaults(now_us))
         begun, equipment = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
-        bootstrap = Cluster.of(begun.plant.kafka, kafka)
+        bootstrap = Cluster.of(begun.plant.kafka, "stream", kafka)
         settle()
         running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
         # Its models are freed when others take their place.

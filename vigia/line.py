@@ -111,7 +111,7 @@ class Line:
         layout = self.layout
         with _Phase(self.phases, "kafka"):
             if layout.kafka is not None:
-                self.bootstrap = Cluster.of(layout.plant.kafka, layout.kafka)
+                self.bootstrap = Cluster.of(layout.plant.kafka, "admin", layout.kafka)
                 return
             kept = layout.plant.kafka.retention_bytes
             kafka = KafkaPart(layout.folder / "kafka", port=layout.kafka_port, retention_bytes=kept)

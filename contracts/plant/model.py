@@ -65,6 +65,12 @@ class Kafka(Door):
     """The broker's side."""
 
     bootstrap: str | None = Field(default=None, description="host:port; default: our own Kafka")
+    username: str | None = Field(
+        default=None,
+        min_length=1,
+        description="{room} in it, and in where its password is, is filled in: edge, stream, "
+        "exporters, operator (who looks by commands) or admin (who makes topics)",
+    )
     mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
         default="SCRAM-SHA-512", description="of SASL, by which `username` is let in"
     )

@@ -14,7 +14,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from broker.secrets import read_secret
-from contracts.errors import ConfigError, SourceError
+from broker.tls import tls_context
+from contracts.errors import SourceError
 from contracts.plant.model import Mqtt
 from edge.adapters.agent import now_us
 from edge.adapters.mqtt_link import CONNECT_S, Link, VersionRefused
@@ -154,11 +155,8 @@ class MqttSource:
         if settings.username is not None:
             password = read_secret(settings.password) if settings.password else None
             client.username_pw_set(settings.username, password)
-        if settings.ca_file is not None:
-            try:
-                client.tls_set(ca_certs=settings.ca_file)
-            except OSError as error:
-                raise ConfigError(f"mqtt.ca_file {settings.ca_file}: {error}") from error
+        if (context := tls_context(settings, "mqtt")) is not None:
+            client.tls_set_context(context)
         return client
 
     def _connect(self, client: mqtt.Client) -> MQTTErrorCode:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from broker.cluster import Cluster, Where
+from broker.cluster import Cluster, Where, Who
 from contracts.errors import ConfigError
 from contracts.plant import Plant, read_plant
 from contracts.plant.model import Kafka
@@ -45,12 +45,14 @@ def connection_options(command: F) -> F:
     return command
 
 
-def connect(plant_file: Path | None, kafka: str | None, prefix: str | None) -> Connection:
-    """What the options mean together. Raises ConfigError."""
+def connect(
+    plant_file: Path | None, kafka: str | None, prefix: str | None, who: Who = "operator"
+) -> Connection:
+    """What the options mean together, for `who` asks. Raises ConfigError."""
     plant = load_plant(plant_file) if plant_file else None
     theirs = plant.kafka if plant else Kafka()
     at = kafka or theirs.bootstrap or DEFAULT_BOOTSTRAP
-    return Connection(Cluster.of(theirs, at), prefix or theirs.prefix, plant)
+    return Connection(Cluster.of(theirs, who, at), prefix or theirs.prefix, plant)
 
 
 def load_plant(file: Path) -> Plant:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 
+from broker.acls import allow, grants
 from broker.topics import TopicSpec, create_topics
+from contracts.access import read_access
 from contracts.durations import format_duration
 from contracts.plant import Plant
 from contracts.topics import TOPICS, Topic, topic_name
 from vigia.commands.connection import connect, connection_options, named_plant
+from vigia.commands.files import read_bounded
 from vigia.commands.table import table
 
 
@@ -27,11 +30,23 @@ def create(
     plant_file: Path | None, kafka: str | None, prefix: str | None, replication: int
 ) -> None:
     """Create the topics that are missing; those that are there stay as they are."""
-    link = connect(plant_file, kafka, prefix)
+    link = connect(plant_file, kafka, prefix, "admin")
     specs = topic_specs(named_plant(link.plant), replication, prefix=link.prefix)
     created = set(asyncio.run(create_topics(link.bootstrap, specs)))
     for spec in specs:
         click.echo(f"{'created' if spec.name in created else 'exists '} {spec.name}")
+
+
+@topics.command(name="allow")
+@click.argument("file", type=click.Path(path_type=Path))
+@connection_options
+def allow_(file: Path, plant_file: Path | None, kafka: str | None, prefix: str | None) -> None:
+    """Give each user in FILE its rights; those that are there stay."""
+    link = connect(plant_file, kafka, prefix, "admin")
+    wanted = grants(read_access(read_bounded(file), str(file)), link.prefix)
+    asyncio.run(allow(link.bootstrap, wanted))
+    for one in wanted:
+        click.echo(str(one))
 
 
 @topics.command(name="list")
