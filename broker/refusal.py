@@ -12,23 +12,9 @@ from aiokafka.errors import (
 )
 
 from broker.cluster import Cluster, Where, cluster
+from broker.tls import tls_fault
 
 PATIENCE_MS = 5_000
-_OF_CERTIFICATE = {
-    9: "the broker's certificate is not valid yet: is the clock of this machine right?",
-    10: "the broker's certificate has expired",
-    62: "the broker's certificate is for another host",
-    64: "the broker's certificate is for another address",
-}
-_UNTRUSTED = "the broker's certificate is signed by nobody whom kafka.ca_file names"
-_ALERTS = {
-    "CERTIFICATE_EXPIRED": "our certificate has expired, says the broker",
-    "CERTIFICATE_REQUIRED": "the broker asks for a certificate: expected kafka.certificate_file",
-    "BAD_CERTIFICATE": "the broker refuses our certificate",
-    "CERTIFICATE_UNKNOWN": "the broker refuses our certificate",
-    "UNKNOWN_CA": "our certificate is signed by nobody whom the broker knows",
-    "WRONG_VERSION_NUMBER": "the broker speaks no TLS at this port",
-}
 
 
 async def refusal(where: Where) -> str | None:
@@ -56,11 +42,8 @@ async def _refused(kafka: Cluster, host: str, port: int) -> str | None:
 
 def _why(error: BaseException, kafka: Cluster) -> str:
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _OF_CERTIFICATE.get(cause.verify_code, _UNTRUSTED)
         if isinstance(cause, ssl.SSLError):
-            told = [text for word, text in _ALERTS.items() if word in (cause.reason or "")]
-            return told[0] if told else f"TLS: {cause.reason}"
+            return tls_fault(cause, "kafka")
     if isinstance(error, SaslAuthenticationFailed):
         return f"the broker knows no user {kafka.user and kafka.user.name} with this password"
     if isinstance(error, UnsupportedSaslMechanismError):

@@ -8,6 +8,22 @@ from pathlib import Path
 from contracts.errors import ConfigError
 from contracts.plant.sections import Door
 
+_OF_CERTIFICATE = {
+    9: "the broker's certificate is not valid yet: is the clock of this machine right?",
+    10: "the broker's certificate has expired",
+    62: "the broker's certificate is for another host",
+    64: "the broker's certificate is for another address",
+}
+_UNTRUSTED = "the broker's certificate is signed by nobody whom kafka.ca_file names"
+_ALERTS = {
+    "CERTIFICATE_EXPIRED": "our certificate has expired, says the broker",
+    "CERTIFICATE_REQUIRED": "the broker asks for a certificate: expected {path}.certificate_file",
+    "BAD_CERTIFICATE": "the broker refuses our certificate",
+    "CERTIFICATE_UNKNOWN": "the broker refuses our certificate",
+    "UNKNOWN_CA": "our certificate is signed by nobody whom the broker knows",
+    "WRONG_VERSION_NUMBER": "the broker speaks no TLS at this port",
+}
+
 
 def tls_context(door: Door, path: str) -> ssl.SSLContext | None:
     """None where no TLS is asked for. `path` is where the plant file says so (`kafka`). Raises
@@ -53,3 +69,11 @@ def _unread(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)
+
+
+def tls_fault(error: ssl.SSLError, path: str) -> str:
+    """Why a broker and we do not come together, for a person. `path` as above."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _OF_CERTIFICATE.get(error.verify_code, _UNTRUSTED).format(path=path)
+    found = [text for word, text in _ALERTS.items() if word in (error.reason or "")]
+    return found[0].format(path=path) if found else f"TLS: {error.reason}"

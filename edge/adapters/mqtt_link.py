@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from ssl import SSLError
 from typing import Any, cast
 
 import paho.mqtt.client as mqtt
@@ -19,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from broker.tls import tls_fault
 from contracts.errors import SourceError
 from edge.adapters.mqtt_wire import Publish, Wire, WiredClient
 
@@ -163,7 +165,8 @@ class Link:
             elif error is None:
                 done.set_result(None)
             else:
-                done.set_exception(SourceError(str(error)))
+                told = tls_fault(error, "mqtt") if isinstance(error, SSLError) else str(error)
+                done.set_exception(SourceError(told))
 
         def work() -> None:
             failed: OSError | ValueError | None = None
