@@ -38,7 +38,7 @@ _PASSING = (BrokerNotAvailableError, KafkaTimeoutError, KafkaUnavailableError, *
 async def admin(bootstrap: Where) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client; Kafka's errors inside the block become BrokerError."""
     client = AIOKafkaAdminClient(
-        **cluster(bootstrap).options(), client_id="vigia-admin", request_timeout_ms=10_000
+        **cluster(bootstrap).fresh().options(), client_id="vigia-admin", request_timeout_ms=10_000
     )
     ask_seldom(client._client)
     with mapped(bootstrap):
@@ -53,7 +53,7 @@ async def admin(bootstrap: Where) -> AsyncIterator[AIOKafkaAdminClient]:
 async def groupless_consumer(bootstrap: Where) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer that commits nothing; Kafka's errors inside the block become BrokerError."""
     consumer = AIOKafkaConsumer(
-        **cluster(bootstrap).options(),
+        **cluster(bootstrap).fresh().options(),
         client_id="vigia-reader",
         group_id=None,
         enable_auto_commit=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any, Literal
@@ -35,6 +36,8 @@ class Cluster:
     bootstrap: str
     tls: SSLContext | None = None
     user: User | None = None
+    again: Callable[[], Cluster] | None = field(default=None, repr=False, compare=False)
+    """Reads files and secrets once more."""
 
     @classmethod
     def of(cls, kafka: Kafka, who: Who, bootstrap: str | None = None) -> Cluster:
@@ -47,7 +50,8 @@ class Cluster:
         if kafka.username is not None and kafka.password is not None:
             name = kafka.username.replace(ROOM, who)
             user = User(name, read_secret(_secret_of(kafka.password, who)), kafka.mechanism)
-        return cls(bootstrap, tls_context(kafka, "kafka"), user)
+        tls = tls_context(kafka, "kafka")
+        return cls(bootstrap, tls, user, lambda: cls.of(kafka, who, bootstrap))
 
     def __str__(self) -> str:
         return self.bootstrap
@@ -57,6 +61,14 @@ class Cluster:
         """What Kafka calls this kind of listener."""
         kind = "PLAINTEXT" if self.tls is None else "SSL"
         return kind if self.user is None else f"SASL_{kind}"
+
+    def fresh(self) -> Cluster:
+        """The same, with the certificates and passwords that are on disk now: they are renewed
+        while we run. Where one cannot be read, as they were."""
+        try:
+            return self if self.again is None else self.again()
+        except ConfigError:
+            return self
 
     def options(self) -> dict[str, Any]:
         """What a client of aiokafka takes."""

@@ -76,7 +76,6 @@ class Producer:
         linger_ms: int = 0,
     ) -> None:
         self._options = {
-            **cluster(bootstrap).options(),
             "client_id": client_id,
             "max_request_size": max_message_bytes,
             "max_batch_size": max_batch_bytes,
@@ -84,7 +83,7 @@ class Producer:
             "request_timeout_ms": 10_000,
             "retry_backoff_ms": 200,
         }
-        self._where = bootstrap
+        self._where = cluster(bootstrap)
         self._said_s = -math.inf
         self._max_message_bytes = max_message_bytes
         self._max_batch_bytes = max_batch_bytes
@@ -267,7 +266,7 @@ class Producer:
 
     async def _connect(self) -> PatientProducer:
         while True:
-            connection = PatientProducer(**self._options)
+            connection = PatientProducer(**self._options, **self._where.fresh().options())
             started = False
             try:
                 await connection.start()

@@ -14,7 +14,7 @@ _OF_CERTIFICATE = {
     62: "the broker's certificate is for another host",
     64: "the broker's certificate is for another address",
 }
-_UNTRUSTED = "the broker's certificate is signed by nobody whom kafka.ca_file names"
+_UNTRUSTED = "the broker's certificate is signed by nobody whom {path}.ca_file names"
 _ALERTS = {
     "CERTIFICATE_EXPIRED": "our certificate has expired, says the broker",
     "CERTIFICATE_REQUIRED": "the broker asks for a certificate: expected {path}.certificate_file",

@@ -23,6 +23,7 @@ from broker.status import Figures, StatusPublisher
 from contracts.errors import VigiaError
 from contracts.plant import Plant
 from exporters.adapters.exposition import Exposition
+from exporters.adapters.gate import Gate
 from exporters.adapters.http import Answer, Listen, MetricsServer, Page
 from exporters.adapters.intake import Intake
 from exporters.adapters.lags import watch_lags
@@ -50,7 +51,20 @@ def cli() -> None:
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
-    help="file with the bearer token that readers must send; needed beyond the loopback",
+    help="file with the bearer token that readers must send; beyond the loopback this, "
+    "--users-file or --client-ca is needed",
+)
+@click.option(
+    "--users-file",
+    type=click.Path(path_type=Path),
+    help="file with name:password on each line, for basic authentication",
+)
+@click.option("--tls-certificate", type=click.Path(path_type=Path), help="turns TLS on; PEM")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="of --tls-certificate; PEM")
+@click.option(
+    "--client-ca",
+    type=click.Path(path_type=Path),
+    help="readers must show a certificate that this CA signed; PEM",
 )
 @click.option("--instance", default="prometheus", show_default=True, help="this process's name")
 @state_option
@@ -61,6 +75,10 @@ def prometheus(
     host: str,
     port: int,
     token_file: Path | None,
+    users_file: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    client_ca: Path | None,
     instance: str,
     state: Path | None,
     look: float,
@@ -72,7 +90,8 @@ def prometheus(
     try:
         begun, plant = Begun.of(PlantDisk(plant_file), state, _plant)
         bootstrap = Cluster.of(plant.kafka, "exporters", kafka)
-        listen = Listen.checked(host, port, token_file)
+        gate = Gate.of(token_file, users_file, tls_certificate, tls_key, client_ca)
+        listen = Listen.checked(host, port, gate)
         asyncio.run(run(begun, bootstrap, listen, f"exporters/{instance}", look))
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)

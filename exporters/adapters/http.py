@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from contracts.errors import ConfigError
+from exporters.adapters.gate import Gate
 
 _ANSWER_S = 10.0
-_LEAST_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +35,21 @@ Page = Callable[[str], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen, and the bearer token to ask for (None on the loopback only)."""
+    """Where to listen, and what readers must show (nothing on the loopback only)."""
 
     host: str
     port: int
-    token: str | None = None
+    gate: Gate = field(default_factory=Gate)
 
     @classmethod
-    def checked(cls, host: str, port: int, token_file: Path | None) -> Listen:
-        """Raises ConfigError when others could read without a token, or the token is unfit."""
-        if token_file is None and not _is_loopback(host):
+    def checked(cls, host: str, port: int, gate: Gate) -> Listen:
+        """Raises ConfigError when others could read without showing anything."""
+        if not gate.shut and not _is_loopback(host):
             raise ConfigError(
-                f"{host} can be reached from elsewhere: give --token-file, or listen on 127.0.0.1"
+                f"{host} can be reached from elsewhere: give --token-file, --users-file or "
+                "--client-ca, or listen on 127.0.0.1"
             )
-        return cls(host, port, _token(token_file) if token_file else None)
+        return cls(host, port, gate)
 
 
 def _is_loopback(host: str) -> bool:
@@ -60,16 +59,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _token(file: Path) -> str:
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the token file {file} cannot be read: {error}") from error
-    if len(token) < _LEAST_TOKEN or not token.isascii() or not token.isprintable():
-        raise ConfigError(f"the token in {file}: expected at least {_LEAST_TOKEN} ASCII characters")
-    return token
 
 
 class MetricsServer:
@@ -87,15 +76,22 @@ class MetricsServer:
         assert self._server is not None
         host, port = self._server.server_address[:2]
         name = str(host)
-        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        scheme = "http" if self._listen.gate.tls is None else "https"
+        return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
     async def __aenter__(self) -> Self:
-        handler = _handler(self._listen.token, self._pages, asyncio.get_running_loop())
+        gate = self._listen.gate
+        handler = _handler(gate, self._pages, asyncio.get_running_loop())
         try:
             self._server = _Server((self._listen.host, self._listen.port), handler)
         except OSError as error:
             where = f"{self._listen.host}:{self._listen.port}"
             raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
+        if gate.tls is not None:
+            # Each connection shakes hands in its own thread, within the handler's timeout.
+            self._server.socket = gate.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         return self
 
@@ -113,6 +109,9 @@ class MetricsServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that breaks off, or shows no certificate, is no fault of ours."""
+
     def __init__(self, where: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         if ":" in where[0]:
             self.address_family = socket.AF_INET6
@@ -120,7 +119,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler(
-    token: str | None, pages: dict[str, Page], loop: asyncio.AbstractEventLoop
+    gate: Gate, pages: dict[str, Page], loop: asyncio.AbstractEventLoop
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10.0
@@ -133,13 +132,13 @@ def _handler(
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(answer.body)))
             if answer.status is HTTPStatus.UNAUTHORIZED:
-                self.send_header("WWW-Authenticate", "Bearer")
+                self.send_header("WWW-Authenticate", gate.challenge)
             self.end_headers()
             self.wfile.write(answer.body)
 
         def _answer(self) -> Answer:
-            if not _allowed(token, self.headers.get("Authorization", "")):
-                return Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
+            if not gate.admits(self.headers.get("Authorization", "")):
+                return Answer(HTTPStatus.UNAUTHORIZED, b"a token or a password is needed\n")
             page = pages.get(self.path.partition("?")[0])
             if page is None:
                 return Answer(HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n")
@@ -161,10 +160,3 @@ def _on_loop(loop: asyncio.AbstractEventLoop, page: Page, accept: str) -> Answer
     except FutureTimeout:
         future.cancel()
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the exporter hangs\n")
-
-
-def _allowed(token: str | None, authorization: str) -> bool:
-    if token is None:
-        return True
-    given = authorization.removeprefix("Bearer ").encode()
-    return authorization.startswith("Bearer ") and hmac.compare_digest(given, token.encode())

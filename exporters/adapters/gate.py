@@ -1,0 +1,122 @@
+"""Who may read the metrics."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contracts.errors import ConfigError
+
+LEAST = 16
+"""Characters of a token or a password: nobody types them, and they are tried over a network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a reader must show: the bearer token, or one of the users with its password, whichever
+    there are; and over TLS a certificate of the client's CA, where there is one."""
+
+    token: str | None = field(default=None, repr=False)
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: ssl.SSLContext | None = None
+    certified: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        token_file: Path | None = None,
+        users_file: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        client_ca: Path | None = None,
+    ) -> Gate:
+        """Raises ConfigError for a file that cannot be read or used."""
+        if (certificate is None) != (key is None):
+            raise ConfigError("expected --tls-certificate and --tls-key together")
+        if client_ca is not None and certificate is None:
+            raise ConfigError("--client-ca: expected --tls-certificate and --tls-key beside it")
+        tls = _tls(certificate, key, client_ca) if certificate and key else None
+        token = _fit(_text(token_file, "token").strip(), token_file) if token_file else None
+        return cls(token, _users(users_file), tls, client_ca is not None)
+
+    @property
+    def shut(self) -> bool:
+        """Whether a reader must show anything at all."""
+        return self.certified or self.token is not None or bool(self.users)
+
+    @property
+    def challenge(self) -> str:
+        """What to ask of who shows nothing."""
+        return 'Basic realm="vigia", charset="UTF-8"' if self.users else "Bearer"
+
+    def admits(self, authorization: str) -> bool:
+        """Whether this header opens."""
+        if self.token is None and not self.users:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() == "bearer" and self.token is not None:
+            return _same(given, self.token)
+        return scheme.lower() == "basic" and self._knows(given)
+
+    def _knows(self, given: str) -> bool:
+        try:
+            name, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            return False
+        # Compared for unknown names too, so that the time does not tell who there is.
+        known = self.users.get(name)
+        return _same(password, known or "") and known is not None
+
+
+def _same(given: str, known: str) -> bool:
+    return hmac.compare_digest(given.encode(), known.encode())
+
+
+def _users(file: Path | None) -> dict[str, str]:
+    found = {}
+    for line in _text(file, "users").splitlines() if file else ():
+        name, colon, password = line.strip().partition(":")
+        if not name and not colon:
+            continue
+        if not name or not colon:
+            raise ConfigError(f"the users in {file}: expected name:password on each line")
+        found[name] = _fit(password, file)
+    if file is not None and not found:
+        raise ConfigError(f"the users in {file}: expected name:password on each line, got none")
+    return found
+
+
+def _text(file: Path, what: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"the {what} file {file} cannot be read: {reason}") from None
+
+
+def _fit(secret: str, file: Path | None) -> str:
+    if len(secret) < LEAST or not secret.isascii() or not secret.isprintable():
+        raise ConfigError(f"a secret in {file}: expected at least {LEAST} printable ASCII letters")
+    return secret
+
+
+def _tls(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError, ValueError) as error:
+        files = ", ".join(str(file) for file in (certificate, key, client_ca) if file is not None)
+        raise ConfigError(f"TLS by {files}: {getattr(error, 'reason', None) or error}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is locked by a password: expected one without")
