@@ -1,0 +1,132 @@
+"""A site whose brokers ask for TLS and users, by the files under deploy/."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from broker.kafka_local import LocalKafka
+from broker.tether import spawn, stop
+from tests.processes.authority import Authority
+from tests.processes.secure_kafka import secure_kafka
+from tests.processes.secure_mosquitto import SecureMosquitto
+
+ROOMS = ("edge", "stream", "exporters", "operator", "admin")
+LIMIT_S = 60.0
+ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.yaml"
+
+
+class Site:
+    """Its brokers, its plant file and the secrets of who works there."""
+
+    def __init__(self, folder: Path, mosquitto: str) -> None:
+        self.folder = folder
+        self.authority = Authority(folder / "authority")
+        self.passwords = {room: f"secret-of-{room}-{number:04}" for number, room in enumerate(ROOMS)}
+        self.sensors = "secret-of-the-sensors"
+        self.kafka: LocalKafka = secure_kafka(
+            folder / "kafka", self.authority, {f"vigia-{r}": p for r, p in self.passwords.items()}
+        )
+        self.mosquitto = SecureMosquitto(
+            mosquitto,
+            folder / "mosquitto",
+            self.authority,
+            {"vigia-edge": self.passwords["edge"], "sensors": self.sensors},
+        )
+        self.secrets = folder / "secrets"
+        self.secrets.mkdir()
+        for room, password in self.passwords.items():
+            self.secret(room, password)
+        self.plant = folder / "plant.yaml"
+        self.plant.write_text(self._plant())
+
+    def secret(self, room: str, password: str) -> None:
+        """Writes what a room takes for its password."""
+        (self.secrets / room).write_text(f"{password}\n")
+
+    def vigia(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """The command, with this plant."""
+        argv = [sys.executable, "-m", "vigia", *words, "--plant", str(self.plant)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        if check and done.returncode:
+            raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    @contextmanager
+    def room(self, name: str, *words: str) -> Iterator[Path]:
+        """A process of one room; the file that it writes its log into."""
+        log = self.folder / f"{name}-{time.monotonic_ns()}.log"
+        argv = [sys.executable, "-m", name, *words, "--plant", str(self.plant)]
+        with log.open("wb") as output:
+            process = spawn(argv, output=output)
+        try:
+            yield log
+        finally:
+            stop(process)
+
+    @contextmanager
+    def sensor(self) -> Iterator[Callable[[float], None]]:
+        """Publishes values of the pressure."""
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.username_pw_set("sensors", self.sensors)
+        client.tls_set_context(ssl.create_default_context(cafile=self.authority.ca_file))
+        client.connect("127.0.0.1", self.mosquitto.port)
+        client.loop_start()
+
+        def publish(value: float) -> None:
+            client.publish(
+                "plant/works/boiler/pressure", json.dumps({"value": value}), qos=1
+            ).wait_for_publish(LIMIT_S)
+
+        try:
+            yield publish
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+    def _plant(self) -> str:
+        return f"""
+vigia: 1
+kafka:
+  bootstrap: {self.kafka.bootstrap}
+  username: "vigia-{{room}}"
+  password: {{file: "{self.secrets}/{{room}}"}}
+  ca_file: {self.authority.ca_file}
+  partitions: 2
+mqtt:
+  host: 127.0.0.1
+  port: {self.mosquitto.port}
+  username: vigia-edge
+  password: {{file: "{self.secrets}/edge"}}
+  ca_file: {self.authority.ca_file}
+sites:
+  - id: works
+    assets: [{{id: boiler, name: The boiler, signals: boiler}}]
+signal_sets:
+  boiler:
+    rows: {{by: exact}}
+    idle: 60s
+    signals: [{{id: pressure, topic: "plant/{{site}}/{{asset}}/pressure", unit: kPa}}]
+detectors:
+  - {{id: high, kind: limit, signal: pressure, high: 900, window: {{width: 1s, hop: 1s}}}}
+alarms:
+  - {{id: overpressure, detector: high, severity: critical}}
+"""
+
+
+def until(true: Callable[[], bool], told: Callable[[], str]) -> None:
+    """Waits for an outcome; `told` is what to show where it does not come."""
+    limit = time.monotonic() + LIMIT_S
+    while not true():
+        if time.monotonic() > limit:
+            raise AssertionError(told())
+        time.sleep(0.1)
