@@ -10,6 +10,7 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 
 from broker.cluster import Cluster, Where, cluster
 from broker.tls import tls_fault
@@ -34,9 +35,12 @@ async def _refused(kafka: Cluster, host: str, port: int) -> str | None:
     connection = AIOKafkaConnection(host, port, client_id="vigia-probe", **options)
     try:
         await connection.connect()
+        # What versions it speaks it tells everybody; this only those whom it lets in.
+        await connection.send(MetadataRequest([]))
     except (OSError, KafkaError, TimeoutError) as error:
         return _why(error, kafka)
-    connection.close()
+    finally:
+        connection.close()
     return None
 
 

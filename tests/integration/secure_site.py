@@ -31,7 +31,9 @@ class Site:
     def __init__(self, folder: Path, mosquitto: str) -> None:
         self.folder = folder
         self.authority = Authority(folder / "authority")
-        self.passwords = {room: f"secret-of-{room}-{number:04}" for number, room in enumerate(ROOMS)}
+        self.passwords = {
+            room: f"secret-of-{room}-{number:04}" for number, room in enumerate(ROOMS)
+        }
         self.sensors = "secret-of-the-sensors"
         self.kafka: LocalKafka = secure_kafka(
             folder / "kafka", self.authority, {f"vigia-{r}": p for r, p in self.passwords.items()}
