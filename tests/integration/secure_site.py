@@ -21,7 +21,7 @@ from tests.processes.secure_kafka import secure_kafka
 from tests.processes.secure_mosquitto import SecureMosquitto
 
 ROOMS = ("edge", "stream", "exporters", "operator", "admin")
-LIMIT_S = 60.0
+LIMIT_S = 90.0
 ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.yaml"
 
 
@@ -31,9 +31,7 @@ class Site:
     def __init__(self, folder: Path, mosquitto: str) -> None:
         self.folder = folder
         self.authority = Authority(folder / "authority")
-        self.passwords = {
-            room: f"secret-of-{room}-{number:04}" for number, room in enumerate(ROOMS)
-        }
+        self.passwords = {room: f"secret-of-{room}-0123456789" for room in ROOMS}
         self.sensors = "secret-of-the-sensors"
         self.kafka: LocalKafka = secure_kafka(
             folder / "kafka", self.authority, {f"vigia-{r}": p for r, p in self.passwords.items()}
