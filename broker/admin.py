@@ -27,9 +27,10 @@ from contracts.errors import BrokerError
 # aiokafka calls these final. An answer that did not come in time may come the next time, and who
 # looks after Kafka may give what was not allowed.
 DENIED = {
-    TopicAuthorizationFailedError: "the topic",
-    GroupAuthorizationFailedError: "the consumer group",
-    ClusterAuthorizationFailedError: "the cluster",
+    TopicAuthorizationFailedError: "the topic {}",
+    GroupAuthorizationFailedError: "the consumer group {}",
+    # Who may write none gets no number as a producer, and the cluster says so.
+    ClusterAuthorizationFailedError: "to write to any topic",
 }
 _PASSING = (BrokerNotAvailableError, KafkaTimeoutError, KafkaUnavailableError, *DENIED)
 
@@ -121,9 +122,9 @@ def told(error: KafkaError, bootstrap: Where) -> str:
     user = cluster(bootstrap).user
     for kind, what in DENIED.items():
         if isinstance(error, kind):
-            names = ", ".join(_names(error)) or "as a whole"
             who = f"user {user.name}" if user else "who comes without a user"
-            return f"Kafka at {bootstrap}: {who} is not allowed {what} {names}"
+            names = what.format(", ".join(_names(error)))
+            return f"Kafka at {bootstrap}: {who} is not allowed {names}"
     return f"Kafka at {bootstrap}: {str(error) or type(error).__name__}"
 
 

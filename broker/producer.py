@@ -272,13 +272,20 @@ class Producer:
                 await connection.start()
                 started = True
                 return connection
-            except KafkaError:
-                if self._silent and (why := await refusal(self._where)):
-                    self._say(f"Kafka at {self._where}: {why}")
-                await asyncio.sleep(_BACKOFF_S)
+            except KafkaError as error:
+                await self._refused(error)
             finally:
                 if not started:
                     await connection.stop()
+
+    async def _refused(self, error: KafkaError) -> None:
+        """Says why there is no connection, and waits."""
+        denied = isinstance(error, tuple(DENIED))
+        if denied:
+            self._say(told(error, self._where))
+        elif self._silent and (why := await refusal(self._where)):
+            self._say(f"Kafka at {self._where}: {why}")
+        await asyncio.sleep(_DENIED_S if denied else _BACKOFF_S)
 
     @property
     def _silent(self) -> bool:
