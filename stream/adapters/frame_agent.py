@@ -76,10 +76,10 @@ class FrameAgent:
     async def handle(self, records: Sequence[Record]) -> Settled:
         letters: list[Outgoing] = []
         frames = self._frames(records, letters)
+        self.held += len(frames)
         made = await asyncio.to_thread(self._look, frames, letters)
         self._heads |= {record.partition: record.offset + 1 for record in records}
         heads = dict(self._heads)
-        self.held += len(frames)
 
         async def settle() -> Mapping[int, int]:
             await self.publisher.send_all([*made, *letters])

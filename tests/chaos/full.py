@@ -72,6 +72,7 @@ def main() -> int:
 def _keep(folder: Path) -> None:
     """What the processes said, into CHAOS_LOGS where one asks for it."""
     if kept := os.environ.get("CHAOS_LOGS"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
         for path in folder.rglob("*.log"):
             shutil.copy2(path, Path(kept) / path.name)
 
@@ -343,6 +344,7 @@ async def _trace(site: Site, missing: list[str]) -> None:
     kept = os.environ.get("CHAOS_LOGS")
     if not (kept and missing):
         return
+    Path(kept).mkdir(parents=True, exist_ok=True)
     (Path(kept) / "missing.txt").write_text("\n".join(missing))
     assets = {one.split()[0] for one in missing}
     decoder = ReadingDecoder()

@@ -41,12 +41,15 @@ class Sensors:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.max_queued_messages_set(0)
         self._client.max_inflight_messages_set(MOST_UNCONFIRMED)
-        self._client.on_publish = lambda *_: self._free.release()
+        self._client.on_publish = self._taken
+        self._client.on_disconnect = self._lost
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         self._feed = feed
         self.rate = rate
         self.gate = float("inf")
+        self._confirmed = 0
+        self._resending = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.sent: list[Message] = []
         self.rows = 0
@@ -64,11 +67,26 @@ class Sensors:
         self._client.disconnect()
         self._client.loop_stop()
 
+    @property
+    def _settled(self) -> bool:
+        return self._confirmed == len(self.sent)
+
+    def _taken(self, *_: object) -> None:
+        self._confirmed += 1
+        self._free.release()
+
+    def _lost(self, *_: object) -> None:
+        self._resending = True
+
     def _run(self) -> None:
         due = time.monotonic()
         for message in self._feed:
-            while self.rows >= self.gate:
+            # Before a new connection is accepted paho sends what is published at that moment, and
+            # what was published without one after it: another order than that of `sent`.
+            while self.rows >= self.gate or (self._resending and not self._settled):
                 time.sleep(0.05)
+            if self._settled:
+                self._resending = False
             self._free.acquire()
             self._client.publish(f"x/{message.asset.split('/')[1]}", message.payload, qos=1)
             self.sent.append(message)

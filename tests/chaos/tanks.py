@@ -36,6 +36,7 @@ class Tank:
     asset: str
     r: np.random.Generator
     now: int = START_US
+    newest: int = NO_TIME
     sequence: int = 0
     level: float = 0.6
     received: int = START_US
@@ -64,7 +65,8 @@ class Tank:
         return self._write("missing", b"", ahead_us=60_000_000)
 
     def _write(self, quality: str, value: bytes, ahead_us: int = 1) -> FrameMessage:
-        before = self.now if self.sequence else NO_TIME
+        # Of its last frame, not of the time that passed without one.
+        before = self.newest
         self.now += int(self.r.integers(2, 8)) * PERIOD_US
         position = Position(
             self.sequence,
@@ -92,6 +94,7 @@ class Tank:
             }
         )
         self.sequence += 1
+        self.newest = self.now
         times = np.array([self.now], np.int64)
         return FrameMessage(
             self.asset, position, times, value, headers.headers(source="edge/chaos")

@@ -19,14 +19,14 @@ STEP, STEPS, STEP_S = 10, 60, 0.5
 
 def wrong(name: str, told: str) -> Strike:
     """What this model looks at passes the limit beyond which it does wrong."""
-    asset = MODELS[name][0]
+    asset, told_of = MODELS[name][0], f"detector {name}: model {name}"
 
     async def strike(world: World) -> Found:
-        said = len(world.run.text)
         pids = await _pids(world)
         world.meters.flow[asset] = 1.5 * LIMIT
         since = time.monotonic()
-        detect_s = await world.said("a model fails: what it fails at is not measured", said)
+        # By the log: operators are told for a minute after the last failure, of whichever model.
+        detect_s = await world.until(lambda: told_of in _logs(world), "the log does not say it")
         await world.until(lambda: len(_failed(world, name)) >= SOME, "nothing was left unmeasured")
         world.meters.flow[asset] = USUAL
         bad = max(_failed(world, name))
@@ -34,18 +34,22 @@ def wrong(name: str, told: str) -> Strike:
         await world.until(lambda: _measured(world, name, bad), "it is not measured again")
         recover_s = time.monotonic() - back
         await world.recovered()
-        log = world.log("worker") + world.log("second")
         held = {
             "its windows are not measured": all(
                 world.follower.windows[asset, name][start] is None for start in _failed(world, name)
             ),
             "the worker went on": await _pids(world) == pids,
-            "the log says which detector": f"detector {name}: model {name}" in log,
+            "operators are told": "a model fails: what it fails at is not measured"
+            in world.run.text,
             "it took less than a minute": time.monotonic() - since < 60,
         }
         return Found(told, held, detect_s, recover_s)
 
     return strike
+
+
+def _logs(world: World) -> str:
+    return world.log("worker") + world.log("second")
 
 
 def _failed(world: World, name: str) -> list[int]:

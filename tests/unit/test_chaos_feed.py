@@ -8,6 +8,7 @@ from collections import Counter
 import orjson
 
 from tests.chaos.feed import DISORDER_US, LATE_ROWS, LATENESS_US, in_time, messages, windows_of
+from tests.chaos.tanks import FrameMessage, Tanks
 
 ASSETS = ["chaos/a", "chaos/b"]
 
@@ -39,3 +40,14 @@ def test_windows_are_those_with_a_row_that_ended() -> None:
     starts = {start for _, start in windows_of(rows)}
     # Those of 3 s by 0.5 s that have one of the first two; those with the last row end after it.
     assert starts == {7_500_000 + 500_000 * n for n in range(6)}
+
+
+def test_frames_of_a_tank_follow_each_other_as_an_edge_writes_them() -> None:
+    last: dict[str, FrameMessage] = {}
+    for frame in Tanks(402, ["tanks/a", "tanks/b"]).frames(2_000):
+        before = last.get(frame.asset)
+        if before is not None:
+            assert frame.position.sequence == before.position.sequence + 1
+            assert frame.position.wm_before_us == before.position.wm_after_us
+            assert frame.position.max_before_us == before.times_us[0] < frame.times_us[0]
+        last[frame.asset] = frame

@@ -104,6 +104,19 @@ def rows(kept: Kept) -> list[ReadingBatch]:
     return [decoder.decode(one.value, one.headers) for one in kept.sent if "readings" in one.topic]
 
 
+async def test_the_books_hold_while_a_model_looks() -> None:
+    found: list[int] = []
+
+    class Telling(Bright):
+        def look(self, images: list[Image]) -> list[Sighting]:
+            found.append(here.accounts()["stream.frames"].missing)
+            return super().look(images)
+
+    here, _ = agent(Telling())
+    await run(here, *(frame(number, jpeg(90)) for number in range(3)))
+    assert found == [0]
+
+
 class Picky(Bright):
     """Fails at every batch that has a picture brighter than 150."""
 
