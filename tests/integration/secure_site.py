@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.kafka_local import LocalKafka
@@ -46,6 +47,8 @@ class Site:
         self.secrets.mkdir()
         for room, password in self.passwords.items():
             self.secret(room, password)
+        self.rooms: dict[str, subprocess.Popen[bytes]] = {}
+        self.printed: list[str] = []
         self.plant = folder / "plant.yaml"
         self.plant.write_text(self._plant())
 
@@ -57,6 +60,7 @@ class Site:
         """The command, with this plant."""
         argv = [sys.executable, "-m", "vigia", *words, "--plant", str(self.plant)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+        self.printed += [done.stdout, done.stderr]
         if check and done.returncode:
             raise AssertionError(f"{words}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -67,11 +71,29 @@ class Site:
         log = self.folder / f"{name}-{time.monotonic_ns()}.log"
         argv = [sys.executable, "-m", name, *words, "--plant", str(self.plant)]
         with log.open("wb") as output:
-            process = spawn(argv, output=output)
+            self.rooms[name] = process = spawn(argv, output=output)
         try:
             yield log
         finally:
             stop(process)
+            del self.rooms[name]
+
+    def processes(self) -> dict[str, psutil.Process]:
+        """All that runs."""
+        pids = {name: room.pid for name, room in self.rooms.items()}
+        pids |= {"kafka": self.kafka.pid or 0, "mosquitto": self.mosquitto.pid or 0}
+        return {name: psutil.Process(pid) for name, pid in pids.items()}
+
+    def listeners(self) -> dict[str, set[tuple[str, int]]]:
+        """Where each of them listens."""
+        return {
+            name: {
+                (one.laddr.ip.removeprefix("::ffff:"), one.laddr.port)
+                for one in process.net_connections("tcp")
+                if one.status == psutil.CONN_LISTEN
+            }
+            for name, process in self.processes().items()
+        }
 
     @contextmanager
     def sensor(self) -> Iterator[Callable[[float], None]]:
@@ -92,6 +114,18 @@ class Site:
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def stranger(self) -> str:
+        """What Mosquitto says to who comes without a name."""
+        said: list[str] = []
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.tls_set_context(ssl.create_default_context(cafile=self.authority.ca_file))
+        client.on_connect = lambda *args: said.append(str(args[3]))
+        client.connect("127.0.0.1", self.mosquitto.port)
+        client.loop_start()
+        until(lambda: bool(said), lambda: "Mosquitto says nothing")
+        client.loop_stop()
+        return said[0]
 
     def _plant(self) -> str:
         return f"""

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,12 +60,55 @@ def test_a_line_whose_rooms_have_their_own_rights(site: Site, tmp_path: Path) ->
             return any(one["raised"] for one in alarms(site))
 
         until(raised, lambda: edge.read_text() + stream.read_text())
-        assert "metrics on" in exporter.read_text()
-        for log in (edge, stream, exporter):
-            text = log.read_text()
-            assert "not allowed" not in text
-            for secret in site.passwords.values():
-                assert secret not in text
+        until(lambda: "metrics on" in exporter.read_text(), exporter.read_text)
+        logs = [log.read_text() for log in (edge, stream, exporter)]
+        assert "not allowed" not in "".join(logs)
+        _every_listener_is_known_and_shut(site)
+        _no_secret_was_printed(site, [*logs, _metrics(exporter.read_text())])
+
+
+def _metrics(log: str) -> str:
+    found = re.search(r"metrics on (\S+)", log)
+    assert found is not None
+    with urllib.request.urlopen(found[1], timeout=10) as answer:
+        text: str = answer.read().decode()
+    assert "vigia_alarm_active" in text
+    return text
+
+
+def _every_listener_is_known_and_shut(site: Site) -> None:
+    """All are on the loopback here; those that the files under deploy/ open to others, and those
+    that are the broker's own, let nobody in who shows nothing."""
+    found = site.listeners()
+    assert {name: len(places) for name, places in found.items()} == {
+        "kafka": 3,
+        "mosquitto": 1,
+        "exporters": 1,
+        "edge": 0,
+        "stream": 0,
+    }
+    assert {ip for places in found.values() for ip, _ in places} == {"127.0.0.1"}
+    ca = tls_context(Kafka(ca_file=str(site.authority.ca_file)), "kafka")
+    for ip, port in found["kafka"]:
+        assert asyncio.run(refusal(f"{ip}:{port}")) is not None
+        assert asyncio.run(refusal(Cluster(f"{ip}:{port}", ca))) is not None
+    assert site.stranger() == "Not authorized"
+
+
+def _no_secret_was_printed(site: Site, logs: list[str]) -> None:
+    site.vigia("tail", "status", "--json", "--from-start", "--until-idle", "1")
+    site.printed += [
+        subprocess.run(
+            [sys.executable, "-m", "vigia", *words], capture_output=True, text=True
+        ).stdout
+        for words in (("config", "check", str(site.plant)), ("config", "schema"))
+    ]
+    arguments = [" ".join(process.cmdline()) for process in site.processes().values()]
+    kept = [file.read_text(errors="replace") for file in site.folder.rglob("*.log")]
+    everything = "\n".join([*site.printed, *logs, *arguments, *kept])
+    assert "works/boiler" in everything
+    for secret in (*site.passwords.values(), site.sensors):
+        assert secret not in everything
 
 
 async def test_an_edge_may_not_write_alerts(site: Site) -> None:

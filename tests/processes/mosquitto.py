@@ -33,6 +33,11 @@ class Mosquitto:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Returns once clients are accepted."""
         self._folder.mkdir(parents=True, exist_ok=True)
