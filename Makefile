@@ -26,8 +26,8 @@ setup: $(VENV)/.stamp-run $(VENV)/.stamp-kafka ## .venv with the command vigia, 
 demo: setup ## the whole line on real data, live in this terminal (DEMO_SEED, DEMO_EVENTS, DEMO_SECONDS, DEMO_JSON)
 	@$(BIN)/vigia demo
 
-test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto, Prometheus and RTSP server (TEST_ARGS="-k name")
-	@scripts/install-debian prometheus libfaketime $(RTSP_SERVER)
+test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto, Prometheus, Alertmanager and RTSP server (TEST_ARGS="-k name")
+	@scripts/install-debian prometheus prometheus-alertmanager libfaketime $(RTSP_SERVER)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports

@@ -20,9 +20,10 @@ from broker.kafka_jars import checked_jars, default_folder, read_lock
 from broker.kafka_local import LocalKafka
 from broker.loopback import free_port
 from contracts.errors import BrokerError
+from tests.processes.alertmanager import find_alertmanager
 from tests.processes.clocks import find_faketime
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
-from tests.processes.prometheus import Prometheus, find_prometheus
+from tests.processes.prometheus import Prometheus, find_prometheus, scrapes
 from tests.processes.rtsp import RtspServer, rtsp_is_here
 
 # A shell starts what runs in its background with SIGINT ignored, and that is inherited: the
@@ -34,6 +35,7 @@ REAL = {
     "own_kafka": "kafka",
     "mosquitto": "mqtt",
     "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
     "rtsp": "rtsp",
     "faketime": "faketime",
 }
@@ -151,10 +153,19 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[int], Prometheus]]:
 
     def start(scrape_port: int) -> Prometheus:
         folder = tmp_path / f"prometheus-{len(started)}"
-        started.append(Prometheus(program, folder, scrape_port=scrape_port))
+        started.append(Prometheus(program, folder, scrapes(scrape_port)))
         started[-1].start()
         return started[-1]
 
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture
+def alertmanager() -> str:
+    """The path of Alertmanager's program."""
+    program = find_alertmanager()
+    if program is None:
+        pytest.skip("no Alertmanager: install Debian's package prometheus-alertmanager")
+    return program

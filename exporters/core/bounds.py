@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from contracts.messages import CAMERA
 from contracts.plant import Plant
 
 OTHER = "other"
@@ -17,7 +18,7 @@ class Names:
     """The names that a plant file gives; all others are OTHER. All who label by one plant file have
     the same object, so that another plant file changes it for all.
 
-    `signals` has each (asset, signal) with its unit, `detectors` each (asset, detector)
+    `signals` has each (asset, signal) with its unit, and each camera by its CAMERA; `detectors` each (asset, detector)
     wherever one looks at an asset, `alarms` each (asset, rule) with severity and class.
     """
 
@@ -30,7 +31,8 @@ class Names:
     def of(cls, plant: Plant) -> Names:
         """The names in `plant`."""
         watched = [(asset, d.id) for asset in plant.assets() for d in plant.detectors_of(asset)]
-        signals = {(a, c.signal): c.unit for a, columns in plant.columns().items() for c in columns}
+        signals = {(a, s.id): s.unit for a, group in plant.sensed().items() for s in group.signals}
+        signals |= {(asset, CAMERA): "1" for asset in plant.cameras()}
         alarms = {
             (asset, rule.id): (rule.severity.value, rule.alarm_class.value)
             for asset, detector in watched

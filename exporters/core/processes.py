@@ -18,7 +18,7 @@ from contracts.messages import (
 )
 from contracts.record import Record
 from contracts.topics import STATUS
-from exporters.core.bounds import Names, Words, is_word
+from exporters.core.bounds import OTHER, Names, Words, is_word
 from exporters.core.families import Family, Labels, counter, gauge, histogram, seconds
 from exporters.core.wanted import Start, Wanted
 
@@ -142,6 +142,16 @@ class Processes:
             "Rate of the source's readings; 0 where its edge is silent.",
             _SOURCE,
             [(key, one.rate_hz if up else 0.0) for key, (one, up) in sources.items()],
+        )
+        yield gauge(
+            "vigia_source_value",
+            "The source's newest value, believed or not, in the plant file's unit.",
+            (*_SOURCE, "unit"),
+            [
+                ((*key, self._names.signals.get(key, OTHER)), one.value)
+                for key, (one, up) in sources.items()
+                if up and one.value is not None
+            ],
         )
         yield counter(
             "vigia_source_readings_total",

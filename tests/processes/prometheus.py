@@ -1,4 +1,4 @@
-"""A real Prometheus on the loopback interface that scrapes one port."""
+"""A real Prometheus on the loopback interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from broker.loopback import HOST, answers, free_port
 from broker.tether import spawn, stop
 
 _START_LIMIT_S = 30.0
-_CONFIG = """\
+_PLAIN = """\
 global:
   scrape_interval: 1s
   scrape_timeout: 1s
@@ -32,13 +32,19 @@ def find_prometheus() -> str | None:
     return shutil.which("prometheus")
 
 
-class Prometheus:
-    """Scrapes `http://127.0.0.1:scrape_port/metrics` every second as job `vigia`."""
+def scrapes(port: int) -> str:
+    """The configuration of one that asks `http://127.0.0.1:port/metrics` every second, as job
+    `vigia`."""
+    return _PLAIN.format(host=HOST, port=port)
 
-    def __init__(self, program: str, folder: Path, *, scrape_port: int) -> None:
+
+class Prometheus:
+    """Works by the text of a configuration, which lies in `folder`."""
+
+    def __init__(self, program: str, folder: Path, config: str) -> None:
         self._program = program
         self._folder = folder
-        self._scrape_port = scrape_port
+        self._config = config
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,7 +52,7 @@ class Prometheus:
         """Returns once it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "prometheus.yml"
-        config.write_text(_CONFIG.format(host=HOST, port=self._scrape_port))
+        config.write_text(self._config)
         log_path = self._folder / "prometheus.log"
         argv = [
             self._program,
@@ -76,6 +82,13 @@ class Prometheus:
         """The result vector of a PromQL expression: `[{"metric": …, "value": [t, "x"]}]`."""
         answer = self._get("query", {"query": expression})
         result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def query_range(self, expression: str, seconds: int = 60) -> list[dict[str, Any]]:
+        """The result matrix over the last `seconds`: `[{"metric": …, "values": [[t, "x"], …]}]`."""
+        end = time.time()
+        asked = {"query": expression, "start": f"{end - seconds}", "end": f"{end}", "step": "1"}
+        result: list[dict[str, Any]] = self._get("query_range", asked)["data"]["result"]
         return result
 
     def targets(self) -> list[dict[str, Any]]:

@@ -12,12 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.message import Message
 from contracts.messages import (
+    CAMERA,
     Account,
     AlarmState,
     DetectionBatch,
     Histogram,
     Phase,
     PlantUse,
+    SourceHealth,
     SpoolState,
     Status,
     Transition,
@@ -203,6 +205,36 @@ def test_of_two_edges_that_report_a_source_the_newest_counts(line: Line) -> None
     line.send(status("edge/new", T0 + 30 * S, sources=source.model_copy(update={"readings": 5})))
     assert line.value("vigia_source_readings_total", signal="inlet", asset="north/line1") == 5
     assert line.value("vigia_source_up", signal="inlet", asset="north/line1") == 1
+
+
+def test_a_source_s_value_is_shown_while_its_edge_speaks(line: Line) -> None:
+    line.send(samples.status())
+    where = {"asset": "north/line1", "signal": "inlet", "unit": "m3/h"}
+    assert line.value("vigia_source_value", **where) == 10.5
+    assert line.values("vigia_source_value", signal="outlet") == []
+    line.now_us += 11 * S
+    assert line.values("vigia_source_value") == []
+
+
+def test_cameras_are_sources_by_their_asset() -> None:
+    line = Line()
+    plant = read_plant((Path(__file__).parent / "plants/good/cameras.yaml").read_text())
+    line.board = Board(Names.of(plant), "vigia")
+    camera = SourceHealth(
+        asset="works/belt",
+        signal=CAMERA,
+        state="frozen",
+        clock="arrival",
+        rate_hz=5.0,
+        readings=9,
+        last_us=T0,
+    )
+    line.send(status(sources=camera))
+    # What is measured on a picture is no source of its own.
+    assert len(line.values("vigia_source_up")) == len(plant.cameras()) == 3
+    where = {"asset": "works/belt", "signal": "camera"}
+    assert line.value("vigia_source_state", state="frozen", **where) == 1
+    assert line.value("vigia_source_readings_total", **where) == 9
 
 
 def test_the_books_of_stages(line: Line) -> None:

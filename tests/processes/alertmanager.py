@@ -1,0 +1,76 @@
+"""A real Alertmanager by deploy/alertmanager, on the loopback interface."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+from broker.loopback import HOST, answers, free_port
+from broker.tether import spawn, stop
+from tests.processes.deployed import DEPLOY, deployed
+from tests.processes.sinks import MailSink, WebhookSink
+
+_START_LIMIT_S = 30.0
+_SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def find_alertmanager() -> str | None:
+    """The program's path, or None."""
+    return shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+
+
+class Alertmanager:
+    """Only ports, paths and intervals differ from the files. It tells `mail` and `hook`."""
+
+    def __init__(
+        self, program: str, folder: Path, ca_file: Path, mail: MailSink, hook: WebhookSink
+    ) -> None:
+        self._program = program
+        self._folder = folder
+        self.port = free_port()
+        secrets = folder / "secrets"
+        secrets.mkdir(parents=True)
+        (secrets / "smtp-password").write_text(mail.password)
+        (secrets / "webhook-token").write_text(hook.token)
+        shutil.copy(DEPLOY / "alertmanager" / "vigia.tmpl", folder)
+        swaps = {
+            "mail.plant.example:587": f"{HOST}:{mail.port}",
+            "https://hooks.plant.example": f"https://{HOST}:{hook.port}",
+            "/etc/alertmanager": str(folder),
+            _SYSTEM_CAS: str(ca_file),
+            "group_wait: 10s": "group_wait: 1s",
+            "group_wait: 30s": "group_wait: 1s",
+            "group_interval: 1m": "group_interval: 1s",
+            "group_interval: 5m": "group_interval: 1s",
+        }
+        (folder / "alertmanager.yml").write_text(deployed("alertmanager/alertmanager.yml", swaps))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
+        return (self._folder / "alertmanager.log").read_text()
+
+    def __enter__(self) -> Self:
+        argv = [
+            self._program,
+            f"--config.file={self._folder / 'alertmanager.yml'}",
+            f"--storage.path={self._folder / 'data'}",
+            f"--web.listen-address={HOST}:{self.port}",
+            "--cluster.listen-address=",
+        ]
+        with (self._folder / "alertmanager.log").open("ab") as log:
+            self._process = spawn(argv, output=log, cwd=self._folder)
+        limit = time.monotonic() + _START_LIMIT_S
+        while not answers(self.port):
+            if self._process.poll() is not None or time.monotonic() > limit:
+                raise RuntimeError(f"Alertmanager did not start:\n{self.log[-2000:]}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            stop(self._process)
