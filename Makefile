@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models lock clean
+.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ grade: $(VENV)/.stamp-dev ## how well frozen, moved, stuck and other lying sourc
 models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that may ship (TensorFlow, in .venv-train; PIPED=folder)
 	@$(VENV)-train/bin/python -m training
 	@$(VENV)-train/bin/python -m training images $(PIPED)
+
+dashboards: $(VENV)/.stamp-dev ## write deploy/grafana/dashboards anew
+	@$(BIN)/python -m deploy.grafana
 
 lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@scripts/lock

@@ -96,7 +96,9 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     assert hook.refused == 0
     first = mail.mails[0]
     assert first["To"] == "operators@plant.example"
-    assert "Hay una alarma del proceso." in first.get_content()
+    body = first.get_body(("plain",))
+    assert body is not None
+    assert "Hay una alarma del proceso." in body.get_content()
     said = manager.log + "".join(log.read_text() for log in logs)
     for secret in (mail.password, hook.token, line.asked.password):
         assert secret not in said

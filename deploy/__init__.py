@@ -1,0 +1,1 @@
+"""What Vigía is deployed by: configuration, and what writes some of it."""

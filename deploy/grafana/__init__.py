@@ -1,0 +1,1 @@
+"""Grafana's dashboards as code; what Grafana reads lies in dashboards/ and provisioning/."""
