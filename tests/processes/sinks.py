@@ -33,17 +33,8 @@ class MailSink:
     def __init__(self, authority: Authority) -> None:
         self.mails: list[EmailMessage] = []
         self.port = free_port()
-        self._controller = Controller(
-            self,
-            hostname=HOST,
-            port=self.port,
-            tls_context=_tls(authority, "mail"),
-            require_starttls=True,
-            auth_required=True,
-            # Go's mail client and this server ask for LOGIN's name in other words.
-            auth_exclude_mechanism=["LOGIN"],
-            authenticator=self._known,
-        )
+        self._authority = authority
+        self._controller: Controller | None = None
 
     def _known(self, _: SMTP, __: Session, ___: Envelope, mechanism: str, told: Any) -> AuthResult:
         known = isinstance(told, LoginPassword) and (
@@ -65,10 +56,22 @@ class MailSink:
         return [str(mail["Subject"]) for mail in self.mails]
 
     def __enter__(self) -> Self:
+        self._controller = Controller(
+            self,
+            hostname=HOST,
+            port=self.port,
+            tls_context=_tls(self._authority, "mail"),
+            require_starttls=True,
+            auth_required=True,
+            # Go's mail client and this server ask for LOGIN's name in other words.
+            auth_exclude_mechanism=["LOGIN"],
+            authenticator=self._known,
+        )
         self._controller.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._controller is not None
         self._controller.stop()
 
 
