@@ -18,8 +18,9 @@ class Names:
     """The names that a plant file gives; all others are OTHER. All who label by one plant file have
     the same object, so that another plant file changes it for all.
 
-    `signals` has each (asset, signal) with its unit, and each camera by its CAMERA; `detectors` each (asset, detector)
-    wherever one looks at an asset, `alarms` each (asset, rule) with severity and class.
+    `signals` has each (asset, signal) with its unit, each camera as signal CAMERA; `detectors`
+    each (asset, detector) wherever one looks at an asset, `alarms` each (asset, rule) with
+    severity and class.
     """
 
     signals: dict[tuple[str, str], str]

@@ -148,7 +148,7 @@ class Processes:
             "The source's newest value, believed or not, in the plant file's unit.",
             (*_SOURCE, "unit"),
             [
-                ((*key, self._names.signals.get(key, OTHER)), one.value)
+                ((*key, self._names.signals.get((key[0], key[1]), OTHER)), one.value)
                 for key, (one, up) in sources.items()
                 if up and one.value is not None
             ],
