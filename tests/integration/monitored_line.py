@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from broker.loopback import HOST, free_port
@@ -59,16 +59,14 @@ class MonitoredLine:
             yield log
 
     @contextmanager
-    def whole(self) -> Iterator[tuple[Path, ...]]:
-        """Edge, a worker and the exporter; their logs."""
-        with ExitStack() as stack:
-            spool = str(self._folder / "spool")
-            rooms = (
-                self.room("edge", "run", "--spool", spool, "--instance", "box"),
-                self.room("stream", "worker"),
-                self.exporter(),
-            )
-            yield tuple(stack.enter_context(one) for one in rooms)
+    def senses(self) -> Iterator[tuple[Path, ...]]:
+        """An edge and a worker; their logs."""
+        spool = str(self._folder / "spool")
+        with (
+            self.room("edge", "run", "--spool", spool, "--instance", "box") as edge,
+            self.room("stream", "worker") as stream,
+        ):
+            yield edge, stream
 
 
 def until(true: Callable[[], object], told: Callable[[], str]) -> None:

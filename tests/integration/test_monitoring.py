@@ -11,6 +11,7 @@ from tests.conftest import RunningKafka
 from tests.e2e.gauge import Gauge
 from tests.integration.monitored_line import MonitoredLine, until
 from tests.processes.alertmanager import Alertmanager
+from tests.processes.authority import Authority
 from tests.processes.deployed_prometheus import deployed_prometheus
 from tests.processes.mosquitto import Mosquitto
 from tests.processes.prometheus import find_prometheus
@@ -51,6 +52,42 @@ def prometheus_program() -> str:
     return program
 
 
+INHIBITED = {
+    "a warning beside an instrument that lies": ("ProcessAlarm", "warning", "works/boiler", True),
+    "what is critical": ("ProcessAlarm", "critical", "works/boiler", False),
+    "a warning elsewhere": ("ProcessAlarm", "warning", "works/pump", False),
+    "its source": ("VigiaSourceDown", "warning", "works/boiler", True),
+    "what follows from a process that is down": ("VigiaSlow", "warning", "", True),
+    "what does not": ("VigiaUnaccounted", "critical", "", False),
+}
+
+
+def test_what_an_alarm_keeps_quiet(alertmanager: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    causes = [
+        {"alertname": "InstrumentAlarm", "site": "works", "asset": "works/boiler"},
+        {"alertname": "VigiaProcessDown", "process": "edge/box"},
+    ]
+    others = [
+        {"alertname": name, "severity": severity, "site": "works", "asset": asset, "what": what}
+        for what, (name, severity, asset, _) in INHIBITED.items()
+    ]
+    with (
+        MailSink(authority) as mail,
+        WebhookSink(authority) as hook,
+        Alertmanager(alertmanager, tmp_path / "am", authority.ca_file, mail, hook) as manager,
+    ):
+        manager.post([*causes, *others])
+        until(lambda: len(manager.alerts()) == len(causes) + len(others), lambda: manager.log)
+        until(lambda: any(one["status"]["inhibitedBy"] for one in manager.alerts()), lambda: "")
+        quiet = {
+            one["labels"]["what"]: bool(one["status"]["inhibitedBy"])
+            for one in manager.alerts()
+            if "what" in one["labels"]
+        }
+    assert quiet == {what: inhibited for what, (_, _, _, inhibited) in INHIBITED.items()}
+
+
 @pytest.mark.prometheus
 @pytest.mark.slow
 def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
@@ -66,7 +103,7 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
         MailSink(line.authority) as mail,
         WebhookSink(line.authority) as hook,
         Alertmanager(alertmanager, tmp_path / "am", line.authority.ca_file, mail, hook) as manager,
-        line.whole() as logs,
+        line.senses() as logs,
         deployed_prometheus(
             prometheus_program(), tmp_path / "prom", line.asked, manager.port
         ) as server,
@@ -82,14 +119,23 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
             gauge.send(value, 0.4)
             return len(mail.mails) >= count and len(hook.calls) >= count
 
-        until(lambda: "MQTT: 1 topics" in logs[0].read_text(), told)
-        until(lambda: server.query("alarm:vigia_alarm_active:held == 0"), told)
-        until(lambda: come(1, 1000.0), told)
-        gauge.send(1000.0, 3)  # several times the group's interval: it is told once
-        assert mail.subjects == ["Vigía: works/boiler: overpressure (critical)"]
-        assert [(c["status"], c["alerts"][0]["labels"]) for c in hook.calls] == [("firing", LABELS)]
-        until(lambda: come(2, 100.0), told)
-        gauge.send(100.0, 3)
+        def seen() -> bool:
+            return bool(server.query('up{job="vigia"} == 1'))
+
+        with line.exporter():
+            until(lambda: "MQTT: 1 topics" in logs[0].read_text(), told)
+            until(lambda: server.query("alarm:vigia_alarm_active:held == 0"), told)
+            until(lambda: come(1, 1000.0), told)
+        # An exporter that is started again, while the alarm stands, is no news.
+        until(lambda: not seen(), told)
+        with line.exporter():
+            until(seen, told)
+            gauge.send(1000.0, 3)
+            assert mail.subjects == ["Vigía: works/boiler: overpressure (critical)"]
+            (call,) = hook.calls
+            assert (call["status"], call["alerts"][0]["labels"]) == ("firing", LABELS)
+            until(lambda: come(2, 100.0), told)
+            gauge.send(100.0, 3)
         assert mail.subjects[1:] == ["Vigía, over / fin: works/boiler: overpressure (critical)"]
         assert [(c["status"], len(c["alerts"])) for c in hook.calls[1:]] == [("resolved", 1)]
         gauge.close()

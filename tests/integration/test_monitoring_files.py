@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
-
-pytestmark = pytest.mark.prometheus
+ALERTMANAGER = DEPLOY / "alertmanager"
 
 
 def tool(name: str, *words: str, cwd: Path) -> tuple[int, str]:
@@ -45,6 +45,7 @@ def prometheus_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.prometheus
 def test_promtool_finds_nothing_wrong(prometheus_folder: Path) -> None:
     for words in (
         ("check", "config", "prometheus.yml"),
@@ -55,6 +56,7 @@ def test_promtool_finds_nothing_wrong(prometheus_folder: Path) -> None:
         assert code == 0, said
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize(
     ("file", "here", "there", "words"),
     [
@@ -75,12 +77,63 @@ def test_promtool_refuses_what_is_broken(
     assert tool("promtool", *asked, cwd=prometheus_folder)[0] != 0
 
 
-def test_every_rule_is_in_the_rules_test() -> None:
-    """A rule that promtool tests nowhere could be wrong unseen."""
-    import yaml
-
+def test_every_alert_is_in_the_rules_test() -> None:
+    """One that promtool tests nowhere could be wrong unseen."""
     tested = (PROMETHEUS / "rules.test.yml").read_text()
     rules = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())
     alerts = {r["alert"] for group in rules["groups"] for r in group["rules"] if "alert" in r}
     assert len(alerts) > 10
     assert {name for name in alerts if f"alertname: {name}\n" not in tested} == set()
+
+
+@pytest.fixture
+def alertmanager_folder(tmp_path: Path) -> Path:
+    """deploy/alertmanager as it would lie under /etc/alertmanager."""
+    folder = tmp_path / "alertmanager"
+    shutil.copytree(ALERTMANAGER, folder)
+    config = folder / "alertmanager.yml"
+    config.write_text(config.read_text().replace("/etc/alertmanager", str(folder)))
+    return folder
+
+
+@pytest.mark.alertmanager
+def test_amtool_finds_nothing_wrong(alertmanager_folder: Path) -> None:
+    code, said = tool("amtool", "check-config", "alertmanager.yml", cwd=alertmanager_folder)
+    assert code == 0, said
+    assert "5 inhibit rules" in said
+
+
+@pytest.mark.alertmanager
+@pytest.mark.parametrize(
+    ("file", "here", "there"),
+    [
+        ("alertmanager.yml", "smtp_auth_password_file", "smtp_password_file"),
+        ("alertmanager.yml", "receiver: operators", "receiver: operator"),
+        ("alertmanager.yml", "group_wait: 10s", "group_wait: soon"),
+        ("alertmanager.yml", 'severity=~"warning|info"', 'severity=~"warning|info'),
+        ("vigia.tmpl", "{{ end -}}", "{{ end"),
+    ],
+)
+def test_amtool_refuses_what_is_broken(
+    alertmanager_folder: Path, file: str, here: str, there: str
+) -> None:
+    path = alertmanager_folder / file
+    path.write_text(changed(path.read_text(), here, there))
+    assert tool("amtool", "check-config", "alertmanager.yml", cwd=alertmanager_folder)[0] != 0
+
+
+@pytest.mark.alertmanager
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ("class=process", "operators"),
+        ("class=instrument", "maintenance"),
+        ("class=line", "maintenance"),
+        ("job=other", "maintenance"),
+    ],
+)
+def test_who_is_told(alertmanager_folder: Path, labels: str, receiver: str) -> None:
+    words = ("config", "routes", "test", "--config.file", "alertmanager.yml", labels)
+    code, said = tool("amtool", *words, cwd=alertmanager_folder)
+    assert code == 0
+    assert receiver in said.splitlines()

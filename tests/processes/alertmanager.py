@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import time
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from broker.loopback import HOST, answers, free_port
 from broker.tether import spawn, stop
@@ -53,6 +56,20 @@ class Alertmanager:
     def log(self) -> str:
         """What it has written."""
         return (self._folder / "alertmanager.log").read_text()
+
+    def post(self, alerts: Sequence[Mapping[str, str]]) -> None:
+        """Tells it of alerts with these labels, as Prometheus would."""
+        body = json.dumps([{"labels": dict(labels)} for labels in alerts]).encode()
+        head = {"Content-Type": "application/json"}
+        url = f"http://{HOST}:{self.port}/api/v2/alerts"
+        with urllib.request.urlopen(urllib.request.Request(url, body, head), timeout=10):
+            pass
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """All that it knows of, with `labels` and `status`."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/api/v2/alerts", timeout=10) as told:
+            found: list[dict[str, Any]] = json.load(told)
+        return found
 
     def __enter__(self) -> Self:
         argv = [
