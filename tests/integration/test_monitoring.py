@@ -79,13 +79,17 @@ def test_what_an_alarm_keeps_quiet(alertmanager: str, tmp_path: Path) -> None:
     ):
         manager.post([*causes, *others])
         until(lambda: len(manager.alerts()) == len(causes) + len(others), lambda: manager.log)
-        until(lambda: any(one["status"]["inhibitedBy"] for one in manager.alerts()), lambda: "")
-        quiet = {
-            one["labels"]["what"]: bool(one["status"]["inhibitedBy"])
-            for one in manager.alerts()
-            if "what" in one["labels"]
-        }
-    assert quiet == {what: inhibited for what, (_, _, _, inhibited) in INHIBITED.items()}
+        expected = {what: inhibited for what, (_, _, _, inhibited) in INHIBITED.items()}
+        until(lambda: _quiet(manager) == expected, lambda: f"{_quiet(manager)}")
+
+
+def _quiet(manager: Alertmanager) -> dict[str, bool]:
+    """Whether each alert that says what it is here for is kept quiet."""
+    return {
+        one["labels"]["what"]: bool(one["status"]["inhibitedBy"])
+        for one in manager.alerts()
+        if "what" in one["labels"]
+    }
 
 
 @pytest.mark.prometheus
