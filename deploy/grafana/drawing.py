@@ -25,7 +25,7 @@ from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from contracts.texts import Language
-from deploy.grafana.boards import Board, Meaning, Note, Panel, Query, Variable, Words, say
+from deploy.grafana.boards import Board, Kind, Meaning, Note, Panel, Query, Variable, Words, say
 
 SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="vigia-prometheus")
 """As provisioning/datasources names it."""
@@ -136,14 +136,14 @@ def _panel(one: Panel, lang: Language) -> Drawn:
     if one.repeat is not None:
         made.repeat(one.repeat).repeat_direction("h").max_per_row(2)
     for name, query in zip(_REFERENCES, one.queries, strict=False):
-        made.with_target(_query(query, name, of_now=one.kind in ("number", "table"), one=one))
+        made.with_target(_query(query, one.kind).ref_id(name))
     return made
 
 
-def _query(query: Query, name: str, *, of_now: bool, one: Panel) -> prometheus.Dataquery:
-    made = prometheus.Dataquery().expr(query.expr).ref_id(name).legend_format(query.legend)
-    form = PromQueryFormat.TABLE if one.kind == "table" else PromQueryFormat.TIME_SERIES
-    return (made.instant() if of_now else made.range()).format(form)
+def _query(query: Query, kind: Kind) -> prometheus.Dataquery:
+    made = prometheus.Dataquery().expr(query.expr).legend_format(query.legend)
+    made = made.instant() if kind in ("number", "table") else made.range()
+    return made.format(PromQueryFormat.TABLE if kind == "table" else PromQueryFormat.TIME_SERIES)
 
 
 def _number(one: Panel, lang: Language) -> Drawn:
@@ -162,11 +162,8 @@ def _steps(warn: float | None) -> builders.ThresholdsConfig:
 def _lines(one: Panel, lang: Language) -> Drawn:
     legend = common_builders.VizLegendOptions().show_legend(True)
     legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
-    return (
-        timeseries.Panel().min(0).legend(legend)
-        if one.unit == "ops"
-        else (timeseries.Panel().legend(legend))
-    )
+    made = timeseries.Panel().legend(legend)
+    return made.min(0) if one.unit == "ops" else made
 
 
 def _states(one: Panel, lang: Language) -> Drawn:
@@ -195,7 +192,7 @@ def _table(one: Panel, lang: Language) -> Drawn:
     )
 
 
-_KINDS: dict[str, Callable[[Panel, Language], Drawn]] = {
+_KINDS: dict[Kind, Callable[[Panel, Language], Drawn]] = {
     "number": _number,
     "lines": _lines,
     "states": _states,
