@@ -1,4 +1,5 @@
-"""docs/metrics.md names every metric, recorded series and alert, with its labels, and no other."""
+"""docs/metrics.md and its Spanish twin name every metric, recorded series and alert, with labels
+and severity, and no other."""
 
 from __future__ import annotations
 
@@ -14,18 +15,21 @@ from exporters.core.bounds import Names
 from exporters.core.lag import lag_families
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+ENGLISH, SPANISH = (ROOT / "docs" / f"metrics{end}.md" for end in ("", ".es"))
+HEADS = {ENGLISH: ("metric", "series", "alert"), SPANISH: ("métrica", "serie", "aviso")}
+THE_RULES = {ENGLISH: "the rule's", SPANISH: "la de la regla"}
+both = pytest.mark.parametrize("page", HEADS, ids=lambda page: page.name)
 PLANT = ROOT / "tests" / "unit" / "plants" / "good" / "pumping.yaml"
 GROUPS = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text())["groups"]
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 ROUTES = (ROOT / "deploy" / "alertmanager" / "alertmanager.yml").read_text()
 
 
-def tables() -> dict[str, dict[str, list[str]]]:
+def tables(page: Path) -> dict[str, dict[str, list[str]]]:
     """By the first word of a table's head, the rows: first cell to the others."""
     found: dict[str, dict[str, list[str]]] = {}
     head = ""
-    for line in PAGE.splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("|"):
             head = ""
@@ -38,24 +42,28 @@ def tables() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def test_every_metric_with_its_labels() -> None:
+@both
+def test_every_metric_with_its_labels(page: Path) -> None:
     names = Names.of(read_plant(PLANT.read_text()))
     shown = {
         family.name: list(family.labels)
         for family in (*Board(names, "vigia").families(0), *lag_families(()))
     }
-    told = {name: _words(cells[0]) for name, cells in tables()["metric"].items()}
+    told = {name: _words(cells[0]) for name, cells in tables(page)[HEADS[page][0]].items()}
     assert told == shown
 
 
-def test_every_recorded_series() -> None:
-    assert set(tables()["series"]) == {rule["record"] for rule in RULES if "record" in rule}
+@both
+def test_every_recorded_series(page: Path) -> None:
+    told = set(tables(page)[HEADS[page][1]])
+    assert told == {rule["record"] for rule in RULES if "record" in rule}
 
 
-def test_every_alert_with_its_severity() -> None:
+@both
+def test_every_alert_with_its_severity(page: Path) -> None:
     alerts = {r["alert"]: r.get("labels", {}).get("severity") for r in RULES if "alert" in r}
-    told = {name: cells[0] for name, cells in tables()["alert"].items()}
-    assert told == {name: severity or "the rule's" for name, severity in alerts.items()}
+    told = {name: cells[0] for name, cells in tables(page)[HEADS[page][2]].items()}
+    assert told == {name: severity or THE_RULES[page] for name, severity in alerts.items()}
 
 
 @pytest.mark.parametrize("rule", [r for r in RULES if "alert" in r], ids=lambda rule: rule["alert"])
@@ -80,7 +88,7 @@ def test_secrets_are_files_that_the_configuration_asks_for() -> None:
         + (ROOT / "deploy" / "grafana" / "grafana.ini").read_text()
     )
     files = set(re.findall(r"/etc/\w+/(?:secrets|tls)/[\w.-]+", asked))
-    assert set(tables()["file"]) == files
+    assert set(tables(ENGLISH)["file"]) == files
     assert not re.search(r"(?im)^\s*\w*(password|token|secret)\s*[:=]\s*(?!\$__file)\S", asked)
 
 
