@@ -134,6 +134,10 @@ class Link:
         """Tells the broker that a topic is no longer wanted."""
         self._client.unsubscribe(topic)
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Sends a message, once at most."""
+        self._client.publish(topic, payload)
+
     def pause(self) -> None:
         """Does not read the socket until `resume`."""
         self._paused = True
