@@ -17,11 +17,13 @@ from edge.core.protobuf import BYTES, FIXED32, FIXED64, VARINT, NotProtobuf, fie
 NAMESPACE = "spBv1.0"
 BD_SEQ = "bdSeq"
 REBIRTH = "Node Control/Rebirth"
+GOOD = 192
+"""Of the property Quality, which a metric may have; 0 is bad, 500 stale."""
 _WIRE = {VARINT: "a number", FIXED64: "8 bytes", BYTES: "bytes", FIXED32: "4 bytes"}
 
 
 class NoValue(PayloadError):
-    """The sender says that a metric has no value now."""
+    """The sender says that a metric has no value now, or none that it stands for."""
 
     reason = "null"
 
@@ -58,6 +60,7 @@ class Metric:
     datatype: int | None = None
     is_null: bool = False
     value: int | float | None = None
+    quality: int = GOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def read_payload(data: bytes) -> Payload:
 def _metric(data: bytes) -> Metric:
     found: dict[int, int | float | str | None] = {}
     value: int | float | None = None
+    quality = GOOD
     for number, wire, raw in fields(data):
         if number == 1:
             found[1] = _text(_raw(raw, wire, BYTES, "name"))
@@ -101,7 +105,23 @@ def _metric(data: bytes) -> Metric:
             (value,) = struct.unpack("<f", _raw(raw, wire, FIXED32, "float"))
         elif number == _DOUBLE:
             (value,) = struct.unpack("<d", _raw(raw, wire, FIXED64, "double"))
-    return replace(_named(found), value=value)
+        elif number == 9:
+            quality = _quality(_raw(raw, wire, BYTES, "properties"))
+    return replace(_named(found), value=value, quality=quality)
+
+
+def _quality(data: bytes) -> int:
+    """Of a PropertySet: names and values come each in their order."""
+    names: list[bytes] = []
+    values: list[bytes] = []
+    for number, wire, raw in fields(data):
+        if number in (1, 2):
+            (names if number == 1 else values).append(_raw(raw, wire, BYTES, "property"))
+    for name, value in zip(names, values, strict=False):
+        if name == b"Quality":
+            found = [raw for number, _, raw in fields(value) if number in (3, 4)]
+            return next((one for one in found if isinstance(one, int)), GOOD)
+    return GOOD
 
 
 def _named(found: Mapping[int, int | float | str | None]) -> Metric:
@@ -140,6 +160,8 @@ def number_of(metric: Metric, datatype: int | None, name: str) -> float:
     text."""
     if metric.is_null:
         raise NoValue(f"{name}: it has no value now")
+    if metric.quality != GOOD:
+        raise NoValue(f"{name}: its sender gives it the quality {metric.quality}", reason="quality")
     value = metric.value
     if value is None or datatype not in DataType.__members__.values():
         raise WrongType(f"{name}: expected a number, got data type {datatype}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import threading
@@ -58,6 +59,8 @@ def probe(
 ) -> None:
     """Open every broker, topic, sensor, camera and model of a plant FILE, and say what is there.
     Exit code 1 where one of them fails."""
+    # What it says of brokers that are away is said by what was found.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     findings = asyncio.run(_probe(file, load_plant(file), kafka, who, wait))
     if as_document:
         document = [_json(one, lang) for one in findings]
