@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 
 from broker.loopback import free_port
 from broker.topics import TopicSpec, create_topics
+from contracts.plant import read_plant
 from tests.clips import h264_clip, moving
 from tests.conftest import RunningKafka
 from tests.integration.camera_world import LOGIN, PASSWORD
@@ -24,8 +26,11 @@ from tests.integration.edge_world import publisher
 from tests.integration.secure_site import Site
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 from tests.processes.rtsp import RtspServer
+from vigia.commands.topics import topic_specs
 
-MODELS = Path(__file__).parents[2] / "models"
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "models"
+PAGE = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
 MakeRtsp = Callable[..., RtspServer]
 
 
@@ -121,36 +126,32 @@ def camera(rtsp: MakeRtsp, clip: Path) -> RtspServer:
 GOOD = {"value": 812.5, "t": "2026-01-02T03:04:05Z"}
 
 
-def test_all_is_there(
+def test_what_the_page_on_sources_says_to_type_where_all_is_there(
     kafka: RunningKafka, mosquitto: Mosquitto, camera: RtspServer, prefix: str, tmp_path: Path
 ) -> None:
     plant = plant_of(prefix, mosquitto.port, kafka.bootstrap, pressure="a", draught="b")
-    plant["sites"][0]["assets"].append(
-        {"id": "cam", "camera": {"rtsp": camera.url("cam"), **LOGIN}}
-    )
+    watched = {"id": "cam", "camera": {"rtsp": camera.url("cam"), **LOGIN}}
+    plant["sites"][0]["assets"].append(watched)
     plant["detectors"] = [vision("surface", MODELS / "piped-lite0")]
-    (tmp_path / "plant.json").write_text(json.dumps(plant))
-    made = [
-        sys.executable,
-        "-m",
-        "vigia",
-        "topics",
-        "create",
-        "--plant",
-        str(tmp_path / "plant.json"),
-    ]
-    subprocess.run(made, check=True, capture_output=True)
+    specs = topic_specs(read_plant(json.dumps(plant)))
+    asyncio.run(create_topics(kafka.bootstrap, specs))
+    (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE, flags=re.S | re.M)
+    lines = [line.removeprefix("vigia config probe plant.yaml") for line in block.splitlines()]
+    assert len(lines) == 2
     with sending(mosquitto.port, {"a": GOOD, "b": GOOD}):
-        code, text = probe(plant, tmp_path, "--lang", "es", CAMERA_PASSWORD=PASSWORD)
-    lines = [line.split("  ") for line in text.splitlines()]
-    assert code == 0, text
-    assert text.split("\n")[0].split() == ["QUÉ", "DÓNDE", "BIEN", "ENCONTRADO"]
-    assert "pressure 812,5 kPa" in text or "pressure 812.5 kPa" in text
-    assert "h264 320x240" in text and "imágenes/s" in text
-    assert "piped-lite0 se carga" in text
-    assert f"{prefix}.readings" in text and "2 particiones" in text
-    assert PASSWORD not in text
-    assert "NO" not in [cell.strip() for line in lines for cell in line]
+        code, text = probe(plant, tmp_path, *lines[0].split(), CAMERA_PASSWORD=PASSWORD)
+        told, document = probe(plant, tmp_path, *lines[1].split(), CAMERA_PASSWORD=PASSWORD)
+    assert (code, told) == (0, 0), text + document
+    head, *rows = text.splitlines()
+    assert head.split() == ["WHAT", "WHERE", "OK", "FOUND"]
+    assert len(rows) == 1 + len(specs) + 1 + 2 + 1 + 1
+    assert all(" yes " in row for row in rows)
+    assert "pressure 812.5 kPa" in text and "h264 320x240" in text
+    spanish = found(document)
+    assert spanish[f"{prefix}.readings"] == (True, "2 particiones")
+    assert "imágenes/s" in spanish[f"works/cam {camera.url('cam')}"][1]
+    assert spanish[f"surface {MODELS / 'piped-lite0'}"][1].startswith("piped-lite0 se carga")
+    assert PASSWORD not in text + document
 
 
 def test_one_wrong_of_each_beside_the_good_ones(

@@ -36,7 +36,12 @@ _YES: dict[Language, tuple[str, str]] = {"en": ("yes", "NO"), "es": ("sí", "NO"
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--kafka", metavar="HOST:PORT", help="default: the plant's kafka.bootstrap")
+@click.option(
+    "--kafka",
+    metavar="HOST:PORT",
+    envvar="KAFKA_BOOTSTRAP",
+    help="default: the plant's kafka.bootstrap",
+)
 @click.option(
     "--as",
     "who",
