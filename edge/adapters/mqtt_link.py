@@ -82,14 +82,17 @@ class Link:
         socket = self._client.socket()
         if socket is None:
             raise SourceError("the connection was closed at once")
-        self._attached = cast(Wire, socket)
-        self._loop.add_reader(self._attached, self._readable)
+        self._attached = wire = cast(Wire, socket)
+        self._loop.add_reader(wire, self._readable)
         self._write()
         await asyncio.wait(
             (self._accepted, self._lost),
             timeout=patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
+        if isinstance(wire.error, SSLError):
+            # In TLS 1.3 a broker looks at our certificate when we have done our part.
+            raise SourceError(tls_fault(wire.error, "mqtt"))
         if not self._accepted.done():
             # Some brokers never answer a version that they do not know.
             silent = not self._lost.done()

@@ -158,8 +158,8 @@ def _mqtt() -> Seeds:
         b'{"samples": {"p": [1, {"a": null}], "t": true}, "value": "1", "t": -1}',
         b"12.5",
     )
-    for at, payload in enumerate(payloads):
-        yield "payload", f"made-{at}", payload
+    for at, one in enumerate(payloads):
+        yield "payload", f"made-{at}", one
     publish = b'\x32\x0d\0\5rig/a\1\2{"v"'
     five = b'\x32\x0e\0\5rig/a\1\2\0{"v"'
     answers = b"\x20\2\0\0\x90\3\0\1\1\xd0\0\x40\2\0\1"
