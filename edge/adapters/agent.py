@@ -90,7 +90,7 @@ class Agent:
 
     def on_connection_lost(self) -> None:
         """Listener: unacknowledged messages come again."""
-        self._intake.acks.connection_lost()
+        self._intake.connection_lost()
         self._read_on()
 
     def figures(self) -> Figures:

@@ -95,6 +95,11 @@ class Intake:
             return False
         return not any(s.under_way or s.due_us() is not None for s in self._stations.values())
 
+    def connection_lost(self) -> None:
+        """What is not acknowledged comes again; other messages may have been missed."""
+        self.acks.connection_lost()
+        self._reader.connection_lost()
+
     def receive(self, message: Incoming) -> None:
         """Takes one message in. Raises nothing."""
         receipt = self.acks.take_in(

@@ -3,8 +3,8 @@ their aliases stand for; after the Eclipse Sparkplug specification 3.0.0, chapte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from contracts.plant.model import SignalSet
@@ -94,7 +94,7 @@ class Source:
     aliases: dict[int, str | None] = field(default_factory=dict)
     types: dict[str, int | None] = field(default_factory=dict)
 
-    def bear(self, metrics: tuple[Metric, ...]) -> None:
+    def bear(self, metrics: Sequence[Metric]) -> None:
         """Learns what a birth says. Of a metric that nobody wants the alias alone is kept."""
         self.born = True
         self.aliases, self.types = {}, {}
@@ -157,6 +157,11 @@ class Node:
             self._patience_us = min(2 * self._patience_us, _ASK_AT_LEAST_US)
         self._asked_us = now_us
         return Order(f"{NAMESPACE}/{self.group}/NCMD/{self.name}", rebirth(now_us))
+
+    def doubt(self) -> None:
+        """We may have missed its birth: it is asked for it, and believed until then."""
+        if self.own.born:
+            self.lacks, self._asked_us = True, None
 
     def bear(self, payload: Payload) -> None:
         """A birth of the node: all before it is over, and its devices are to be born again."""
@@ -226,6 +231,13 @@ class Nodes:
             for place, source in node.sources()
         }
 
+    def connection_lost(self) -> None:
+        """What was sent meanwhile with QoS 0, as Sparkplug has it, will not come. Mostly the
+        sequence shows it; but a node that was born anew may have come to the number that is
+        next."""
+        for node in self._nodes.values():
+            node.doubt()
+
     def orders(self, now_us: int) -> list[Order]:
         """What is to be sent now: requests for births that are not known."""
         return [one for node in self._nodes.values() if (one := node.order(now_us))]
@@ -276,6 +288,9 @@ class Nodes:
         elif source.wanted and not source.born:
             node.lacks = True
             raise NotBorn(f"{device}: its birth is not known")
+        if kind in ("NBIRTH", "DBIRTH"):
+            # A metric may be born before it has a value.
+            payload = replace(payload, metrics=[m for m in payload.metrics if not m.is_null])
         if source.wanted:
             _read(node, source, payload, arrival_us, parsed)
 

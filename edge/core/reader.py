@@ -44,6 +44,10 @@ class Reader:
             return topic
         return "/".join((*parts[:2], f"{parts[2][:1]}DATA", *parts[3:]))
 
+    def connection_lost(self) -> None:
+        """Messages may have been missed."""
+        self._nodes.connection_lost()
+
     def orders(self, now_us: int) -> list[Order]:
         """What is to be sent now, so that what comes can be read."""
         return self._nodes.orders(now_us)

@@ -6,7 +6,7 @@ Of a payload what is needed is read: its time, its sequence number and its metri
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import isfinite
@@ -69,7 +69,7 @@ class Payload:
 
     time_ms: int | None
     seq: int | None
-    metrics: tuple[Metric, ...]
+    metrics: Sequence[Metric]
 
 
 def read_payload(data: bytes) -> Payload:
@@ -87,7 +87,7 @@ def read_payload(data: bytes) -> Payload:
             metrics.append(_metric(_raw(value, wire, BYTES, "metric")))
         elif number == 3:
             seq = _whole(value, wire, "seq")
-    return Payload(time_ms, seq, tuple(metrics))
+    return Payload(time_ms, seq, metrics)
 
 
 def _metric(data: bytes) -> Metric:

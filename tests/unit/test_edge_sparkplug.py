@@ -269,6 +269,26 @@ def test_an_alias_that_the_birth_did_not_tell_takes_no_other_along() -> None:
     assert host.asks
 
 
+def test_after_a_lost_connection_births_are_asked_for_and_what_comes_is_believed() -> None:
+    host = Host()
+    host.born()
+    host.nodes.connection_lost()
+    assert host.asks
+    assert values(host.hear("DDATA", payload(2, metric(alias=10, value=1.0)), "d1")) == {FLOW: 1.0}
+    host.born()
+    host.hear("NDEATH", death(7))
+    host.nodes.connection_lost()
+    assert not host.asks
+
+
+def test_a_metric_may_be_born_before_it_has_a_value() -> None:
+    host = Host()
+    host.hear("NBIRTH", node_birth())
+    born = host.hear("DBIRTH", payload(1, metric("Flow", alias=10, datatype=10, null=True)), "d1")
+    assert (born.samples, born.error) == ([], None)
+    assert values(host.hear("DDATA", payload(2, metric(alias=10, value=1.0)), "d1")) == {FLOW: 1.0}
+
+
 def test_a_null_is_no_value() -> None:
     host = Host()
     host.born()
