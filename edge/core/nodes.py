@@ -158,10 +158,14 @@ class Node:
         self._asked_us = now_us
         return Order(f"{NAMESPACE}/{self.group}/NCMD/{self.name}", rebirth(now_us))
 
+    def miss(self) -> None:
+        """It is there, and what it says cannot be read without a birth: it is asked soon."""
+        self.lacks, self._patience_us = True, _ASK_AGAIN_US
+
     def doubt(self) -> None:
         """We may have missed its birth: it is asked for it, and believed until then."""
-        if self.own.born:
-            self.lacks, self._asked_us = True, None
+        if self.own.born or self.lacks:
+            self.lacks, self._asked_us, self._patience_us = True, None, _ASK_AGAIN_US
 
     def bear(self, payload: Payload) -> None:
         """A birth of the node: all before it is over, and its devices are to be born again."""
@@ -176,13 +180,13 @@ class Node:
         """Checks that a message comes next. After a gap nothing is believed before the next birth,
         which may be what was lost. Raises PayloadError."""
         if not self.own.born or self.seq is None:
-            self.lacks = True
+            self.miss()
             raise NotBorn(f"{self.name}: its birth is not known")
         if seq == self.seq:
             raise Repeated(f"{self.name}: the message {seq} came before")
         if seq != (self.seq + 1) % _MODULUS:
             self.own.born = False
-            self.lacks = True
+            self.miss()
             raise Gap(f"{self.name}: expected {(self.seq + 1) % _MODULUS}, got {seq}")
         self.seq = seq
 
@@ -286,7 +290,7 @@ class Nodes:
         if kind == "DBIRTH":
             source.bear(payload.metrics)
         elif source.wanted and not source.born:
-            node.lacks = True
+            node.miss()
             raise NotBorn(f"{device}: its birth is not known")
         if kind in ("NBIRTH", "DBIRTH"):
             # A metric may be born before it has a value.
@@ -315,7 +319,7 @@ def _read(node: Node, source: Source, payload: Payload, arrival_us: int, parsed:
                 if sent_ms is not None:
                     told.add(place)
         except UnknownAlias as error:
-            node.lacks = True
+            node.miss()
             parsed.fail(error)
         except PayloadError as error:
             parsed.fail(error)

@@ -7,7 +7,6 @@ import json
 import shutil
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,6 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.loopback import answers, free_port
-from broker.tether import spawn, stop
 from contracts.errors import ConfigError
 from contracts.plant.model import Mqtt
 from contracts.plant.sections import Secret
@@ -26,6 +23,7 @@ from edge.adapters.mqtt_session import FIVE, THREE, Session
 from edge.adapters.mqtt_wire import Publish
 from tests.conformance.source_kit import Ears, until
 from tests.integration.edge_world import publisher
+from tests.processes.amqtt import amqtt
 from tests.processes.authority import Authority, Pair
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 
@@ -222,18 +220,7 @@ async def test_thousands_of_messages_may_wait_for_their_acknowledgement(
 
 
 async def test_a_broker_that_speaks_only_3_1_1(tmp_path: Path) -> None:
-    port = free_port()
-    config = tmp_path / "amqtt.yaml"
-    config.write_text(
-        f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{port}\n"
-        "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
-        "    allow_anonymous: true\n"
-    )
-    program = Path(sys.executable).parent / "amqtt"
-    with (tmp_path / "amqtt.log").open("wb") as log:
-        broker = spawn([str(program), "-c", str(config)], output=log)
-    try:
-        await until(lambda: answers(port))
+    with amqtt(tmp_path) as port:
         source, ears = MqttSource(Mqtt(port=port), limit=100), Ears()
         task = asyncio.create_task(source.run(["a"], ears))
         await until(lambda: source.connected)
@@ -244,5 +231,3 @@ async def test_a_broker_that_speaks_only_3_1_1(tmp_path: Path) -> None:
         assert source.acknowledge(message.connection, message.mid, message.qos)
         task.cancel()
         await asyncio.wait([task])
-    finally:
-        stop(broker)

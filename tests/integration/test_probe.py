@@ -24,6 +24,8 @@ from tests.conftest import RunningKafka
 from tests.integration.camera_world import LOGIN, PASSWORD
 from tests.integration.edge_world import publisher
 from tests.integration.secure_site import Site
+from tests.integration.sparkplug_node import EdgeNode
+from tests.processes.amqtt import TABOO, amqtt
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 from tests.processes.rtsp import RtspServer
 from vigia.commands.topics import topic_specs
@@ -171,7 +173,15 @@ def test_one_wrong_of_each_beside_the_good_ones(
         "video": {"video": "none.mkv"},
     }
     assets = [{"id": f"cam-{name}", "camera": one} for name, one in cameras.items()]
-    plant["sites"][0]["assets"] += assets
+    plant["sites"][0]["assets"] += [*assets, {"id": "pump", "signals": "pump"}]
+    place = {"group": "rig", "device": "a0", "metric": "flow"}
+    plant["signal_sets"]["pump"] = {
+        "signals": [
+            {"id": "flow", "sparkplug": {**place, "node": "n1"}},
+            {"id": "other", "sparkplug": {**place, "node": "n2"}},
+        ]
+    }
+    EdgeNode(mosquitto.port, 7.0)
     broken = tmp_path / "broken"
     broken.mkdir()
     plant["detectors"] = [
@@ -198,6 +208,9 @@ def test_one_wrong_of_each_beside_the_good_ones(
     assert told["b"] == (False, "cannot be read: draught: expected a number, got 'high'")
     assert told["c"] == (False, "cannot be read: expected ISO 8601, got 'noon'")
     assert told["d"] == (False, "nothing came in 3 s")
+    # A node that was born before is asked for its birth.
+    assert told["spBv1.0/rig/DDATA/n1/a0"] == (True, "flow 7")
+    assert told["spBv1.0/rig/DDATA/n2/a0"] == (False, "nothing came in 3 s")
     seen = {name.split()[0]: one for name, one in told.items() if name.startswith("works/cam-")}
     assert seen["works/cam-good"][0] is True
     assert "401" in seen["works/cam-login"][1]
@@ -210,7 +223,7 @@ def test_one_wrong_of_each_beside_the_good_ones(
     assert told[f"broken {broken}"][0] is False
 
 
-def test_an_mqtt_broker_that_is_away_and_a_subscription_that_is_refused(
+def test_an_mqtt_broker_that_is_away(
     kafka: RunningKafka, mosquitto: Mosquitto, prefix: str, tmp_path: Path
 ) -> None:
     away = free_port()
@@ -220,10 +233,21 @@ def test_an_mqtt_broker_that_is_away_and_a_subscription_that_is_refused(
     assert code == 1
     assert told[f"127.0.0.1:{away}"][0] is False
     assert told["a"] == (False, f"not asked: 127.0.0.1:{away}")
-    # The session of the edge is not disturbed, and none of the probe's own stays.
     plant["mqtt"]["port"] = mosquitto.port
     _, text = probe(plant, tmp_path, "--json", "--wait", "0")
     assert found(text)["a"] == (True, "subscribed; not waited for")
+
+
+def test_a_subscription_that_a_broker_of_3_1_1_refuses(
+    kafka: RunningKafka, prefix: str, tmp_path: Path
+) -> None:
+    with amqtt(tmp_path) as port:
+        plant = plant_of(prefix, port, kafka.bootstrap, pressure="a", draught=TABOO)
+        code, text = probe(plant, tmp_path, "--json", "--wait", "0")
+    told = found(text)
+    assert code == 1
+    assert told["a"] == (True, "subscribed; not waited for")
+    assert told[TABOO] == (False, "the broker refuses the subscription")
 
 
 def test_a_plant_file_that_is_wrong_is_said_as_by_check(tmp_path: Path) -> None:

@@ -337,6 +337,14 @@ def test_a_node_that_does_not_answer_is_asked_more_and_more_seldom() -> None:
     assert apart == [10, 20, 40, 80, 160, *[320] * 5]
 
 
+def test_a_node_that_is_heard_again_is_asked_soon() -> None:
+    host = Host()
+    for second in range(1_000):
+        host.nodes.orders(NOW + second * 1_000_000)
+    host.hear("DDATA", payload(2, metric(alias=10, value=1.0)), "d1")
+    assert len(host.nodes.orders(NOW + 1_000_000_000)) == 1
+
+
 @pytest.mark.parametrize(
     "topic",
     [
