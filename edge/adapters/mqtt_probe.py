@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from functools import partial
 
 from contracts.errors import SourceError, VigiaError
@@ -50,7 +49,7 @@ class MqttProbe:
                 Finding("mqtt", where, "refused", {"why": why}),
                 *(Finding("sensor", topic, "not-asked", {"why": where}) for topic in self._fed),
             ]
-        await self._listen()
+        lost = await self._listen()
         self._close()
         door: dict[str, Field] = {"tls": settings.secured, "user": settings.username or ""}
         denied = {topic.removesuffix("/+") for topic in refused}
@@ -58,6 +57,8 @@ class MqttProbe:
             self._sensor(topic, denied=topic in denied or topic.rpartition("/")[0] in denied)
             for topic in self._fed
         ]
+        if lost is not None:
+            return [Finding("mqtt", where, "refused", {"why": lost}), *sensors]
         return [Finding("mqtt", where, "lets-in", door), *sensors]
 
     async def _open(self) -> list[str]:
@@ -76,10 +77,11 @@ class MqttProbe:
                 return await link.subscribe(self._reader.topics, session.options())
         raise AssertionError("one of two versions")
 
-    async def _listen(self) -> None:
-        """Until every sensor was heard, or for as long as it waits."""
+    async def _listen(self) -> str | None:
+        """Until every sensor was heard, or for as long as it waits; why the connection was lost
+        before, if it was."""
         if self._link is None or not self._wait_s:
-            return
+            return None
         for order in self._reader.orders(now_us()):
             self._link.publish(order.topic, order.payload)
         living = asyncio.create_task(self._link.run())
@@ -88,8 +90,8 @@ class MqttProbe:
         await asyncio.wait(both, timeout=self._wait_s, return_when=asyncio.FIRST_COMPLETED)
         for task in both:
             task.cancel()
-        with contextlib.suppress(SourceError):
-            await asyncio.gather(*both, return_exceptions=True)
+        ends = await asyncio.gather(living, hearing, return_exceptions=True)
+        return next((str(end) for end in ends if isinstance(end, SourceError)), None)
 
     def _close(self) -> None:
         if self._link is not None:
