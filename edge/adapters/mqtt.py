@@ -129,12 +129,12 @@ class MqttSource:
             link.close()
             listener.on_connection_lost()
 
-    def _wanted(self, topic: str) -> bool:
-        return topic in self._topics or f"{topic.rpartition('/')[0]}/+" in self._topics
-
     def _deliver(self, message: Publish, connection: int, listener: Listener) -> None:
         topic, payload, qos, mid, retained = message
-        if not self._wanted(topic) and self._link is not None:
-            # The session is older than the plant file: the topic was wanted once.
-            self._link.unsubscribe(topic)
+        if topic not in self._topics and self._link is not None:
+            if f"{topic.rpartition('/')[0]}/+" in self._topics:
+                self._link.learn(topic)
+            else:
+                # The session is older than the plant file: the topic was wanted once.
+                self._link.unsubscribe(topic)
         listener.on_message(Incoming(topic, payload, qos, mid, connection, self._clock(), retained))

@@ -31,6 +31,7 @@ _MOMENT_S, _GATHER_S = 0.001, 0.011
 # (Mosquitto in MQTT 3.1.1: 20) until they are acknowledged.
 _MANY, _GATHER_MANY_S = 20, 0.005
 _TOPICS_A_PACKET = 200
+_MOST_TOPICS = 100_000
 _UNSUPPORTED_VERSION = 132
 
 
@@ -132,6 +133,11 @@ class Link:
         self._client.loop_write()
         self._flush_later()
         return accepted
+
+    def learn(self, topic: str) -> None:
+        """Messages on this topic, of those that a `+` stands for, come without paho from now on."""
+        if len(self._topics) < _MOST_TOPICS:
+            self._topics[topic.encode()] = topic
 
     def unsubscribe(self, topic: str) -> None:
         """Tells the broker that a topic is no longer wanted."""
