@@ -73,6 +73,31 @@ DOORS: dict[tuple[bool, bool], dict[Language, str]] = {
 }
 """By whether there is TLS, and a user."""
 
+WHYS: dict[str, str] = {
+    "the broker does not accept the connection": "el broker no acepta la conexión",
+    "the broker does not answer": "el broker no responde",
+    "the broker refuses": "el broker rechaza",
+    "the broker asks for a certificate": "el broker pide un certificado",
+    "the broker's certificate has expired": "el certificado del broker ha caducado",
+    "our certificate has expired, says the broker": "el broker dice que el nuestro ha caducado",
+    "the broker speaks no TLS at this port": "el broker no habla TLS en este puerto",
+    "nothing answers in time": "nada responde a tiempo",
+    "it cannot be reached": "no se puede alcanzar",
+    "the connection was lost": "se perdió la conexión",
+    "cannot be opened": "no se puede abrir",
+    "nothing came in time": "nada llegó a tiempo",
+    "the camera wants another user or password": "la cámara pide otro usuario u otra contraseña",
+    "the camera has no stream at this path": "la cámara no tiene ningún flujo en esta ruta",
+    "what answers is no video stream": "lo que responde no es un flujo de vídeo",
+    "there is no video in the stream": "no hay vídeo en el flujo",
+    "the camera ended the stream": "la cámara terminó el flujo",
+    "the stream was lost": "se perdió el flujo",
+    "Connection refused": "conexión rechazada",
+    "No such file or directory": "no existe el archivo o dispositivo",
+    "Not authorized": "no autorizado",
+}
+"""In Spanish: the parts, between colons, of why something fails that are said most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -90,11 +115,13 @@ class Finding:
         return self.code in WELL
 
     def text(self, lang: Language) -> str:
-        """What was found, for a person. What libraries and systems say stays as they say it."""
+        """What was found, for a person. Why something fails stays in English where it is rare."""
         told = {name: _told(value, lang) for name, value in self.fields.items()}
         if "tls" in self.fields:
             door = bool(self.fields["tls"]), bool(self.fields.get("user"))
             told["door"] = DOORS[door][lang]
+        if lang == "es" and "why" in told:
+            told["why"] = ": ".join(WHYS.get(part, part) for part in told["why"].split(": "))
         return (WELL | ILL)[self.code][lang].format(**told)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import string
 import threading
+from pathlib import Path
 
 import pytest
 
 from broker.aside import aside
-from contracts.findings import ILL, WELL, Field, Finding
+from contracts.findings import ILL, WELL, WHYS, Field, Finding
 from contracts.plant.cameras import Camera
 from contracts.texts import LANGUAGES
 from edge.adapters.camera_probe import address, masked, probe_camera
 from tests.conformance.memory_camera import MemoryCamera, MemorySource
+
+ROOT = Path(__file__).parents[2]
 
 
 def names(wording: str) -> set[str]:
@@ -44,6 +47,19 @@ def test_what_was_found_is_told_in_spanish_with_its_numbers() -> None:
     assert (
         Finding("mqtt", "m:1883", "lets-in", {"tls": False}).text("en").endswith("without a user")
     )
+
+
+def test_why_something_fails_is_told_in_spanish_as_it_is_said_in_english() -> None:
+    code = "".join(
+        file.read_text() for room in ("broker", "edge") for file in (ROOT / room).rglob("*.py")
+    )
+    of_the_system = {"Connection refused", "No such file or directory", "Not authorized"}
+    assert {why for why in WHYS if why not in code} == of_the_system
+    gone = Finding("camera", "c", "refused", {"why": "cannot be opened: Connection refused"})
+    assert gone.text("es") == "no se puede abrir: conexión rechazada"
+    assert gone.text("en") == "cannot be opened: Connection refused"
+    rare = Finding("kafka", "k", "refused", {"why": "it says: what nobody says"})
+    assert rare.text("es") == "it says: what nobody says"
 
 
 @pytest.mark.parametrize(
