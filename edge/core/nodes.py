@@ -130,7 +130,7 @@ class Node:
     name: str
     own: Source = field(default_factory=Source)
     devices: dict[str, Source] = field(default_factory=dict)
-    seq: int | None = None
+    seq: int = 0
     bd_seq: int | float | None = None
     lacks: bool = True
     _asked_us: int | None = None
@@ -176,10 +176,10 @@ class Node:
         for device in self.devices.values():
             device.born = False
 
-    def follow(self, seq: int | None) -> None:
+    def follow(self, seq: int) -> None:
         """Checks that a message comes next. After a gap nothing is believed before the next birth,
         which may be what was lost. Raises PayloadError."""
-        if not self.own.born or self.seq is None:
+        if not self.own.born:
             self.miss()
             raise NotBorn(f"{self.name}: its birth is not known")
         if seq == self.seq:

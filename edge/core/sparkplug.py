@@ -65,10 +65,11 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What one message holds. A death of a node has no `seq`."""
+    """What one message holds. A `seq` that is left out is 0, as some write that; the death of a node
+    has none at all."""
 
     time_ms: int | None
-    seq: int | None
+    seq: int
     metrics: Sequence[Metric]
 
 
@@ -76,7 +77,7 @@ def read_payload(data: bytes) -> Payload:
     """The payload in `data`. Raises NotProtobuf or TooLarge."""
     if len(data) > MAX_BYTES:
         raise TooLarge(f"expected at most {MAX_BYTES} bytes, got {len(data)}")
-    time_ms = seq = None
+    time_ms, seq = None, 0
     metrics: list[Metric] = []
     for number, wire, value in fields(data):
         if number == 1:
