@@ -65,8 +65,8 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What one message holds. A `seq` that is left out is 0, as some write that; the death of a node
-    has none at all."""
+    """What one message holds. A `seq` that is left out is 0, as some write that; the death of a
+    node has none at all."""
 
     time_ms: int | None
     seq: int
