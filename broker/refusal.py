@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 from aiokafka.conn import AIOKafkaConnection
@@ -56,6 +57,9 @@ def _why(error: BaseException, kafka: Cluster) -> str:
         return "nothing answers in time"
     if isinstance(error, KafkaError):
         return f"it closes the connection of {_offered(kafka)}: does it ask for something else?"
+    if isinstance(error, ConnectionError) and error.errno:
+        # asyncio says by whom a connection was refused in words of its own.
+        return os.strerror(error.errno)
     return (isinstance(error, OSError) and error.strerror) or "it cannot be reached"
 
 

@@ -23,16 +23,19 @@ from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, SpoolError, SpoolTaken, VigiaError
+from contracts.findings import Finding
 from contracts.plant import Plant
 from contracts.plant.cameras import Camera
 from contracts.plant.model import Mqtt, SignalSet
 from edge.adapters.agent import Agent, now_us, together
 from edge.adapters.camera_agent import CameraAgent, sources_in
+from edge.adapters.camera_probe import probe_camera
 from edge.adapters.disk import Claim, DiskSpool
 from edge.adapters.frame_kafka import KafkaFrames
 from edge.adapters.kafka import KafkaLog
 from edge.adapters.keeper import Keeper, Ways
 from edge.adapters.mqtt import MqttSource
+from edge.adapters.mqtt_probe import MqttProbe
 from edge.adapters.shelf import Shelf
 from edge.adapters.sight_files import SightFiles
 from edge.adapters.spooled import SpooledFrames, SpooledReadings
@@ -114,6 +117,16 @@ def run(
     except VigiaError as error:
         sys.exit(_told(error))
     asyncio.run(_and_end(edge.serve(begun, look)))
+
+
+async def probe(plant_file: Path, plant: Plant, wait_s: float) -> list[Finding]:
+    """What can be heard and seen of the plant's sensors and cameras, `wait_s` for each."""
+    assets, cameras = assets_of(plant), cameras_of(plant)
+    looks = [MqttProbe(plant.mqtt, assets, wait_s).run()] if assets else []
+    if cameras:
+        source_of, _ = sources_in(plant_file.parent)
+        looks += [probe_camera(one, c, source_of(c), wait_s) for one, c in cameras.items()]
+    return [finding for found in await asyncio.gather(*looks) for finding in found]
 
 
 async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:

@@ -40,12 +40,15 @@ class MessageSource(Protocol):
         """Whether messages could come now."""
 
     async def run(self, topics: Sequence[str], listener: Listener) -> None:
-        """Subscribes and delivers; reconnects for ever. When cancelled it disconnects in
-        order, and the session stays."""
+        """Subscribes and delivers; a topic may end in `/+`, for any word there. Reconnects for
+        ever. When cancelled it disconnects in order, and the session stays."""
 
     def acknowledge(self, connection: int, mid: int, qos: int) -> bool:
         """Acknowledges a message; False when the connection that brought it is over. The
         acknowledgements of one connection are given in the order of its messages."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Sends a message of ours, once at most; without a connection it is lost."""
 
     def pause(self) -> None:
         """Stops reading; nothing is delivered until `resume`."""
@@ -94,6 +97,10 @@ class CameraSource(Protocol):
     @property
     def ends(self) -> bool:
         """Whether the end of its frames is the end for good, and not a loss."""
+
+    @property
+    def codec(self) -> str:
+        """How its frames are coded, once it gave one: `h264`."""
 
     def shots(self) -> Iterator[Shot]:
         """One session: opens, gives frames as fast as they come, and closes when it is closed.

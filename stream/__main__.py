@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from broker.aside import aside
 from broker.cluster import Cluster, Where
 from broker.heap import settle
 from broker.plant_disk import PlantDisk
@@ -24,6 +26,9 @@ from broker.plant_watch import PlantWatcher, look_option
 from broker.producer import Producer
 from broker.status import Figures, Latency, StatusPublisher
 from contracts.errors import VigiaError
+from contracts.findings import Finding
+from contracts.plant import Plant
+from contracts.plant.detectors import Autoencoder, Vision
 from contracts.topics import (
     AGGREGATES,
     ALARMS,
@@ -50,6 +55,7 @@ log = logging.getLogger("stream")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT_BYTES, _ARENAS = 64_000_000, 2
 _GOODBYE_S = 0.5
+_LOAD_S = 60.0
 SENT = (DETECTIONS, AGGREGATES, READINGS, ALERTS, ALARMS)
 """Where a worker writes, but for dead letters."""
 
@@ -100,6 +106,29 @@ def worker(
     except VigiaError as error:
         _fail(error)
     asyncio.run(_and_end(running))
+
+
+async def probe(plant_file: Path, plant: Plant) -> list[Finding]:
+    """Whether each model package loads, and fits what it shall watch."""
+    sections = [one for one in plant.detectors if isinstance(one, Autoencoder | Vision)]
+    if not sections:
+        return []
+    found = PlantDisk(plant_file, models=True).first
+    workshop = Workshop(1, ModelFaults(now_us))
+
+    def look(section: Autoencoder | Vision) -> Finding:
+        where = f"{section.id} {section.package}"
+        try:
+            name = workshop.try_out(section, plant, found)
+        except VigiaError as error:
+            return Finding("model", where, "refused", {"why": str(error)})
+        return Finding("model", where, "loads", {"name": name})
+
+    async def within(section: Autoencoder | Vision) -> Finding:
+        late = Finding("model", f"{section.id} {section.package}", "late", {"seconds": _LOAD_S})
+        return await aside(partial(look, section), _LOAD_S) or late
+
+    return list(await asyncio.gather(*map(within, sections)))
 
 
 async def _and_end(work: Coroutine[Any, Any, None]) -> NoReturn:

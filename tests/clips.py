@@ -54,12 +54,22 @@ def moving(count: int, size: tuple[int, int] = (320, 240), *, seed: int = 0) -> 
 
 def h264_clip(folder: Path, images: Iterable[Image], *, gop: int = 15) -> Path:
     """A folder of access units, for RtspServer."""
+    return _clip(folder, images, "h264", gop)
+
+
+def h265_clip(folder: Path, images: Iterable[Image], *, gop: int = 15) -> Path:
+    """The same of H.265."""
+    return _clip(folder, images, "h265", gop)
+
+
+def _clip(folder: Path, images: Iterable[Image], coding: str, gop: int) -> Path:
     folder.mkdir(parents=True)
-    coder: Any = av.CodecContext.create("libx264", "w")
+    coder: Any = av.CodecContext.create({"h264": "libx264", "h265": "libx265"}[coding], "w")
     coder.pix_fmt, coder.gop_size, coder.time_base = "yuv420p", gop, Fraction(1, 15)
     coder.framerate = Fraction(15)
     parameters = "repeat-headers=1:annexb=1:scenecut=0"
-    coder.options = {"preset": "veryfast", "tune": "zerolatency", "x264-params": parameters}
+    coder.options = {"preset": "veryfast", "tune": "zerolatency"}
+    coder.options |= {f"x{coding[1:]}-params": parameters + ":log-level=none" * (coding == "h265")}
     packets: list[Any] = []
     for number, image in enumerate(images):
         if not number:
@@ -68,7 +78,7 @@ def h264_clip(folder: Path, images: Iterable[Image], *, gop: int = 15) -> Path:
         frame.pts = number
         packets += coder.encode(frame)
     for number, packet in enumerate([*packets, *coder.encode(None)]):
-        (folder / f"{number:04d}.h264").write_bytes(bytes(packet))
+        (folder / f"{number:04d}.{coding}").write_bytes(bytes(packet))
     return folder
 
 

@@ -10,7 +10,7 @@ _COMMANDS = {
     "demo": Lazy("vigia.demo.__main__:demo", "The whole line on real data, live in this terminal."),
     "init": Lazy("vigia.commands.init:init", "Write a commented plant file to begin with."),
     "run": Lazy("vigia.commands.run:run", "All rooms on this box, for a plant of your own."),
-    "config": Lazy("vigia.commands.config:config", "Check a plant file; its JSON Schema."),
+    "config": Lazy("vigia.commands.config:config", "Check a plant file and what it names."),
     "topics": Lazy("vigia.commands.topics:topics", "Create and list the topics."),
     "tail": Lazy("vigia.commands.tail:tail", "Show the messages of a topic, decoded."),
     "alarms": Lazy("vigia.commands.alarms:alarms", "Show the present state of all alarms."),

@@ -109,10 +109,9 @@ def waited_for(plant: Plant, board: Board) -> list[str]:
     }
     found: dict[str, None] = {}
     for asset, group in sensed.items():
-        site, name = asset.split("/")
         for signal in group.signals:
             if (asset, signal.id) in quiet:
-                found[signal.topic.format(site=site, asset=name)] = None
+                found[signal.heard_at(asset)] = None
     return list(found)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.durations import Duration
 from contracts.plant.detectors import Id
@@ -72,10 +72,18 @@ class Tank(Section):
 
 
 class Camera(Section):
-    """A camera, or files in its place: one of `rtsp`, `video` and `folder`."""
+    """A camera, or files in its place: one of `rtsp`, `device`, `video` and `folder`."""
 
     kind: Literal["visible", "thermal"] = "visible"
     rtsp: RtspAddress | None = Field(default=None, description="address, without user and password")
+    transport: Literal["tcp", "udp"] = Field(
+        default="tcp",
+        description="of an RTSP stream. udp: where a camera gives nothing else; what is lost on "
+        "the way is not sent again",
+    )
+    device: Annotated[str, StringConstraints(pattern=r"^/dev/[^\s]+$")] | None = Field(
+        default=None, description="a webcam of this machine (Video4Linux), as /dev/video0"
+    )
     video: str | None = Field(default=None, description="a file, from the plant file's folder")
     folder: str | None = Field(
         default=None, description="a folder of images, taken in the order of their names"
@@ -107,8 +115,11 @@ class Camera(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if sum(one is not None for one in (self.rtsp, self.video, self.folder)) != 1:
-            raise ValueError("expected one of rtsp, video and folder")
+        sources = (self.rtsp, self.device, self.video, self.folder)
+        if sum(one is not None for one in sources) != 1:
+            raise ValueError("expected one of rtsp, device, video and folder")
+        if self.transport == "udp" and not (self.rtsp or "").startswith("rtsp:"):
+            raise ValueError("expected transport: udp only beside an address rtsp://")
         if self.region is not None:
             left, top, right, bottom = self.region
             if left >= right or top >= bottom:

@@ -114,6 +114,7 @@ _WORDS = {
     "Input should be": "expected",
     "a valid tuple": "a list",
     "a valid dictionary or instance of Secret": "a mapping with file or env",
+    "a valid dictionary or instance of Sparkplug": "a mapping",
     "a valid dictionary": "a mapping",
 }
 

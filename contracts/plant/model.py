@@ -44,6 +44,16 @@ MqttTopic = Annotated[
     StringConstraints(min_length=1, max_length=1024, pattern=r"^[^#+]+$"),
     AfterValidator(_only_known_braces),
 ]
+SparkplugName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256, pattern=r"^[^#+/]+$"),
+    AfterValidator(_only_known_braces),
+]
+SparkplugMetric = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_only_known_braces),
+]
 Unit = Annotated[str, AfterValidator(_ucum)]
 Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 
@@ -154,12 +164,32 @@ class Jump(Section):
     settle: Duration = Field(default=10_000_000, gt=0)
 
 
+class Sparkplug(Section):
+    """A metric of Sparkplug B; {site} and {asset} are filled in."""
+
+    group: SparkplugName
+    node: SparkplugName = Field(description="the edge node")
+    device: SparkplugName | None = Field(default=None, description="none: a metric of the node's")
+    metric: SparkplugMetric
+
+    def at(self, site: str, asset: str) -> Sparkplug:
+        """Of one asset."""
+        filled = {name: text and text.format(site=site, asset=asset) for name, text in self}
+        return Sparkplug.model_construct(**filled)
+
+
 class Signal(Section):
-    """One measured value of an asset and where it is found in MQTT payloads."""
+    """One measured value of an asset and where it is found: at a place in the JSON payloads of a
+    `topic`, or as a metric of `sparkplug`, which has a time of its own."""
 
     id: Id
     name: str = ""
-    topic: MqttTopic = Field(description="MQTT topic; {site} and {asset} are filled in")
+    topic: MqttTopic | None = Field(
+        default=None, description="MQTT topic; {site} and {asset} are filled in"
+    )
+    sparkplug: Sparkplug | None = Field(
+        default=None, description="in the place of topic, pointer, items and time"
+    )
     pointer: Pointer = Field(default="/value", description="JSON pointer (RFC 6901) of the value")
     items: Pointer | None = Field(
         default=None, description="JSON pointer of an array of values; the others start there"
@@ -180,6 +210,34 @@ class Signal(Section):
     jump: Jump | None = Field(
         default=None, description="how fast it can change; default: as fast as it likes"
     )
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.topic is None) == (self.sparkplug is None):
+            raise ValueError("expected one of topic and sparkplug")
+        if self.sparkplug is not None and (
+            self.items is not None or self.time is not None or self.pointer != "/value"
+        ):
+            raise ValueError("expected no pointer, items or time beside sparkplug")
+        return self
+
+    @property
+    def clock(self) -> Literal["arrival", "source"]:
+        """Whose clock says when a value was."""
+        return "arrival" if self.time is None and self.sparkplug is None else "source"
+
+    def sparkplug_of(self, asset: str) -> Sparkplug | None:
+        """The metric that it is of an asset (`site/asset`), if it is one."""
+        return None if self.sparkplug is None else self.sparkplug.at(*asset.split("/"))
+
+    def heard_at(self, asset: str) -> str:
+        """The MQTT topic of its values, of an asset."""
+        site, name = asset.split("/")
+        if (one := self.sparkplug_of(asset)) is None:
+            return (self.topic or "").format(site=site, asset=name)
+        if one.device is None:
+            return f"spBv1.0/{one.group}/NDATA/{one.node}"
+        return f"spBv1.0/{one.group}/DDATA/{one.node}/{one.device}"
 
 
 class SignalSet(Section):
@@ -230,10 +288,7 @@ class Site(Section):
 
 def sensor_columns(group: SignalSet) -> tuple[Column, ...]:
     """The columns of an asset with these signals."""
-    return tuple(
-        Column(signal.id, signal.unit, "arrival" if signal.time is None else "source")
-        for signal in group.signals
-    )
+    return tuple(Column(signal.id, signal.unit, signal.clock) for signal in group.signals)
 
 
 class AlarmRule(Section):

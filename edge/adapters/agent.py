@@ -90,7 +90,7 @@ class Agent:
 
     def on_connection_lost(self) -> None:
         """Listener: unacknowledged messages come again."""
-        self._intake.acks.connection_lost()
+        self._intake.connection_lost()
         self._read_on()
 
     def figures(self) -> Figures:
@@ -214,6 +214,9 @@ class Agent:
                 self._intake.step(beat.stepped_us)
             attentive = self._attentive(now) and not beat.missed
             self._start(group, self._intake.tick(now, attentive=attentive), now)
+            if self._source.connected:
+                for order in self._intake.orders(now):
+                    self._source.publish(order.topic, order.payload)
             if ticks % _TICKS_A_LOOK == 0:
                 _report(self._intake.look(now))
             self._wake.set()

@@ -33,11 +33,13 @@ def sources_in(folder: Path) -> tuple[SourceOf, Develop]:
     # A plant without cameras needs neither library.
     from edge.adapters.image_folder import FolderSource
     from edge.adapters.images import develop
-    from edge.adapters.rtsp import RtspSource, VideoSource
+    from edge.adapters.rtsp import DeviceSource, RtspSource, VideoSource
 
     def source(camera: Camera) -> CameraSource:
         if camera.rtsp is not None:
             return RtspSource(camera)
+        if camera.device is not None:
+            return DeviceSource(camera)
         if camera.video is not None:
             return VideoSource(camera, folder)
         return FolderSource(camera, folder)

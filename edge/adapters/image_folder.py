@@ -52,6 +52,7 @@ class FolderSource:
         self._folder = folder / (camera.folder or "")
         self._every_s = 1 / camera.rate
         self._taken: set[str] = set()
+        self.codec = ""
 
     def shots(self) -> Iterator[FileShot]:
         """Goes on until the folder cannot be read. Raises SourceError."""
@@ -59,6 +60,7 @@ class FolderSource:
             names = self._new_names()
             for name in names:
                 self._taken.add(name)
+                self.codec = name.rpartition(".")[2].lower()
                 begun_s = time.monotonic()
                 yield FileShot(self._folder / name)
                 time.sleep(max(0.0, begun_s + self._every_s - time.monotonic()))

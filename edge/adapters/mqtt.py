@@ -1,4 +1,4 @@
-"""MQTT sensors: a lasting session, QoS 1, acknowledged by hand. paho-mqtt stays in here."""
+"""MQTT sensors: a lasting session, QoS 1, acknowledged by hand."""
 
 from __future__ import annotations
 
@@ -7,24 +7,15 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
-
-from broker.secrets import read_secret
-from broker.tls import tls_context
 from contracts.errors import SourceError
 from contracts.plant.model import Mqtt
 from edge.adapters.agent import now_us
-from edge.adapters.mqtt_link import CONNECT_S, Link, VersionRefused
-from edge.adapters.mqtt_wire import Publish, WiredClient
+from edge.adapters.mqtt_link import Link, VersionRefused
+from edge.adapters.mqtt_session import FIVE, THREE, Session
+from edge.adapters.mqtt_wire import Publish
 from edge.core.intake import Incoming
 from edge.ports import Listener
 
-KEEP_ALIVE_S = 20
-ANSWER_S = 3
 _RETRY_S = (0.2, 5.0)
 _SAY_AGAIN = 30
 _log = logging.getLogger(__name__)
@@ -42,7 +33,7 @@ class MqttSource:
         self._settings = settings
         self._limit = limit
         self._clock = clock
-        self._protocol = mqtt.MQTTv5
+        self._version = FIVE
         self._link: Link | None = None
         self._connection = 0
         self._closed_doors = 0
@@ -82,6 +73,11 @@ class MqttSource:
             return False
         return self._link.acknowledge(mid, qos)
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Sends a message of ours, once at most; without a connection it is lost."""
+        if self._link is not None:
+            self._link.publish(topic, payload)
+
     def pause(self) -> None:
         """Stops reading."""
         self._paused = True
@@ -98,19 +94,19 @@ class MqttSource:
         """One connection from its beginning to its end, which is a SourceError."""
         self._connection += 1
         connection = self._connection
-        client = self._client()
+        session = Session(self._settings, self._version, self._limit)
+        client = session.client()
 
         def deliver(message: Publish) -> None:
             self._deliver(message, connection, listener)
 
         link = self._link = Link(client, self._topics, deliver)
         try:
-            five = self._protocol == mqtt.MQTTv5
-            await link.open(lambda: self._connect(client), ANSWER_S if five else CONNECT_S)
+            await link.open(lambda: session.connect(client), session.patience_s)
         except VersionRefused as refusal:
             self._try_another_version(refusal)
             raise
-        refused = await link.subscribe(topics, self._options())
+        refused = await link.subscribe(topics, session.options())
         for topic in refused:
             _log.error("the MQTT broker refuses the subscription to %s", topic)
         self._connected = True
@@ -124,8 +120,7 @@ class MqttSource:
         self._closed_doors += 1
         if refusal.sure or self._closed_doors > 1:
             self._closed_doors = 0
-            five = self._protocol == mqtt.MQTTv5
-            self._protocol = mqtt.MQTTv311 if five else mqtt.MQTTv5
+            self._version = THREE if self._version == FIVE else FIVE
 
     def _end(self, listener: Listener) -> None:
         self._connected = False
@@ -137,40 +132,9 @@ class MqttSource:
     def _deliver(self, message: Publish, connection: int, listener: Listener) -> None:
         topic, payload, qos, mid, retained = message
         if topic not in self._topics and self._link is not None:
-            # The session is older than the plant file: the topic was wanted once.
-            self._link.unsubscribe(topic)
+            if f"{topic.rpartition('/')[0]}/+" in self._topics:
+                self._link.learn(topic)
+            else:
+                # The session is older than the plant file: the topic was wanted once.
+                self._link.unsubscribe(topic)
         listener.on_message(Incoming(topic, payload, qos, mid, connection, self._clock(), retained))
-
-    def _client(self) -> WiredClient:
-        settings = self._settings
-        client = WiredClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id,
-            clean_session=None if self._protocol == mqtt.MQTTv5 else False,
-            protocol=self._protocol,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_S
-        if settings.username is not None:
-            password = read_secret(settings.password) if settings.password else None
-            client.username_pw_set(settings.username, password)
-        if (context := tls_context(settings, "mqtt")) is not None:
-            client.tls_set_context(context)
-        return client
-
-    def _connect(self, client: mqtt.Client) -> MQTTErrorCode:
-        settings = self._settings
-        if self._protocol != mqtt.MQTTv5:
-            return client.connect(settings.host, settings.port, KEEP_ALIVE_S)
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = min(settings.session_expiry // 1_000_000, 0xFFFFFFFF)
-        properties.ReceiveMaximum = min(self._limit, 65_535)
-        return client.connect(
-            settings.host, settings.port, KEEP_ALIVE_S, clean_start=False, properties=properties
-        )
-
-    def _options(self) -> SubscribeOptions | None:
-        if self._protocol != mqtt.MQTTv5:
-            return None
-        return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)

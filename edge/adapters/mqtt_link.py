@@ -31,6 +31,7 @@ _MOMENT_S, _GATHER_S = 0.001, 0.011
 # (Mosquitto in MQTT 3.1.1: 20) until they are acknowledged.
 _MANY, _GATHER_MANY_S = 20, 0.005
 _TOPICS_A_PACKET = 200
+_MOST_TOPICS = 100_000
 _UNSUPPORTED_VERSION = 132
 
 
@@ -82,14 +83,17 @@ class Link:
         socket = self._client.socket()
         if socket is None:
             raise SourceError("the connection was closed at once")
-        self._attached = cast(Wire, socket)
-        self._loop.add_reader(self._attached, self._readable)
+        self._attached = wire = cast(Wire, socket)
+        self._loop.add_reader(wire, self._readable)
         self._write()
         await asyncio.wait(
             (self._accepted, self._lost),
             timeout=patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
+        if isinstance(wire.error, SSLError):
+            # In TLS 1.3 a broker looks at our certificate when we have done our part.
+            raise SourceError(tls_fault(wire.error, "mqtt"))
         if not self._accepted.done():
             # Some brokers never answer a version that they do not know.
             silent = not self._lost.done()
@@ -130,9 +134,18 @@ class Link:
         self._flush_later()
         return accepted
 
+    def learn(self, topic: str) -> None:
+        """Messages on this topic, of those that a `+` stands for, come without paho from now on."""
+        if len(self._topics) < _MOST_TOPICS:
+            self._topics[topic.encode()] = topic
+
     def unsubscribe(self, topic: str) -> None:
         """Tells the broker that a topic is no longer wanted."""
         self._client.unsubscribe(topic)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Sends a message, once at most."""
+        self._client.publish(topic, payload)
 
     def pause(self) -> None:
         """Does not read the socket until `resume`."""

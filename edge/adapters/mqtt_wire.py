@@ -89,6 +89,11 @@ class Wire:
         """Whether reading or writing failed for good."""
         return self._error is not None
 
+    @property
+    def error(self) -> OSError | None:
+        """Why, where it is known."""
+        return self._error
+
     def take(self, topics: Mapping[bytes, str], *, five: bool) -> Publish | None:
         """Takes the packet at the head when it is a message of one of these topics (`five`: in
         MQTT 5, whose properties are of no use here). None leaves it to paho."""

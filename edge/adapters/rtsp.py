@@ -1,4 +1,4 @@
-"""Cameras over RTSP, and video files: decoded by FFmpeg. PyAV stays in here."""
+"""Cameras over RTSP, webcams and video files: decoded by FFmpeg. PyAV stays in here."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ _READ_PART = 0.4
 _LONGEST_PAUSE_S = 60.0
 """Between two frames of a file, whatever their times say."""
 _FAST = {"probesize": "32", "analyzeduration": "0"}
+_TRANSPORTS = {
+    "tcp": {"rtsp_transport": "tcp"},
+    # Only what the camera sends is taken from the ports that are open for it.
+    "udp": {"rtsp_transport": "udp", "rtsp_flags": "filter_src"},
+}
 # What PyAV raises besides its own errors, on streams that are no streams.
 _FAULTS = (FFmpegError, OSError, ValueError, IndexError, MemoryError)
 
@@ -99,8 +104,9 @@ class DecodedShot:
 
 
 class RtspSource:
-    """A camera at an RTSP address, over TCP. One that hangs is noticed within 4 s, or 0.8 `idle`
-    where that is longer: a camera that takes a frame less often needs an `idle` to match.
+    """A camera at an RTSP address, over TCP or UDP. One that hangs is noticed within 4 s, or
+    0.8 `idle` where that is longer: a camera that takes a frame less often needs an `idle` to
+    match.
 
     The stream is opened without a look at its first seconds; one that gives no frame so is
     looked at the next time.
@@ -112,15 +118,17 @@ class RtspSource:
         self._camera = camera
         self._read_s = max(_READ_S, _READ_PART * camera.idle / 1e6)
         self._fast = True
+        self.codec = ""
 
     def shots(self) -> Iterator[DecodedShot]:
         """One connection. Raises SourceError."""
         fast, self._fast = self._fast, not self._fast
-        options = {"rtsp_transport": "tcp", **(_FAST if fast else {})}
+        options = _TRANSPORTS[self._camera.transport] | (_FAST if fast else {})
         container = _open(self._url(), options, (OPEN_S, self._read_s))
         grey = self._camera.kind == "thermal"
         with closing(container):
             stream, reformatter = _video(container), VideoReformatter()
+            self.codec = stream.codec_context.name
             for frame in _frames(container, stream):
                 self._fast = fast
                 taken_us = frame.opaque if isinstance(frame.opaque, int) else None
@@ -139,6 +147,31 @@ class RtspSource:
         return f"{scheme}://{quote(camera.username, safe='')}:{quote(password, safe='')}@{rest}"
 
 
+class DeviceSource:
+    """A webcam of this machine, by Video4Linux, as it is set: size and speed are its own. FFmpeg
+    waits for its frames without a limit, so one that hangs is silent until it is pulled out."""
+
+    ends = False
+
+    def __init__(self, camera: Camera) -> None:
+        self._device = camera.device or ""
+        self._grey = camera.kind == "thermal"
+        self.codec = ""
+
+    def shots(self) -> Iterator[DecodedShot]:
+        """One session. Raises SourceError."""
+        try:
+            container = _open(self._device, {}, None, "v4l2")
+        except SourceError as error:
+            raise SourceError(f"{self._device}: {error}") from None
+        with closing(container):
+            stream, reformatter = _video(container), VideoReformatter()
+            self.codec = stream.codec_context.name
+            for frame in _frames(container, stream):
+                yield DecodedShot(frame, reformatter, grey=self._grey)
+        raise SourceError(f"{self._device}: the webcam gives no more")
+
+
 class VideoSource:
     """A video file, played once at its own speed, but for pauses beyond a minute."""
 
@@ -150,6 +183,7 @@ class VideoSource:
         self._camera = camera
         self._file = folder / (camera.video or "")
         self._sleep = sleep
+        self.codec = ""
 
     def shots(self) -> Iterator[DecodedShot]:
         """From the beginning. Raises SourceError."""
@@ -160,8 +194,9 @@ class VideoSource:
         grey = self._camera.kind == "thermal"
         begun_s, first_s = time.monotonic(), None
         with closing(container):
-            reformatter = VideoReformatter()
-            for frame in _frames(container, _video(container)):
+            stream, reformatter = _video(container), VideoReformatter()
+            self.codec = stream.codec_context.name
+            for frame in _frames(container, stream):
                 at_s = frame.time or 0.0
                 first_s = at_s if first_s is None else first_s
                 early_s = begun_s + at_s - first_s - time.monotonic()
@@ -169,9 +204,14 @@ class VideoSource:
                 yield DecodedShot(frame, reformatter, grey=grey)
 
 
-def _open(url: str, options: dict[str, str], timeout: tuple[float, float] | None) -> InputContainer:
+def _open(
+    url: str,
+    options: dict[str, str],
+    timeout: tuple[float, float] | None,
+    format: str | None = None,
+) -> InputContainer:
     try:
-        return av.open(url, "r", options=options, timeout=timeout)
+        return av.open(url, "r", format=format, options=options, timeout=timeout)
     except HTTPUnauthorizedError:
         raise Unauthorised("401: the camera wants another user or password") from None
     except HTTPNotFoundError:

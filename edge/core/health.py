@@ -53,6 +53,7 @@ class Watch:
     _arrival_us: int | None = None
     _strange: tuple[int, float, int] | None = None
     _fresh: bool = False
+    _mute: bool = False
     _times: deque[int] = field(default_factory=lambda: deque(maxlen=_RATE_READINGS))
     _judge: Judge | None = field(init=False)
     _low: float = field(init=False)
@@ -66,7 +67,7 @@ class Watch:
         """Notes one reading; its quality. `off_us` is how far the clock is off that would have
         said its time, where it is not believed."""
         self.readings += 1
-        self._fresh = True
+        self._fresh, self._mute = True, False
         self._times.append(time_us)
         self._arrival_us = arrival_us
         if self.last_us is None or time_us >= self.last_us:
@@ -84,6 +85,10 @@ class Watch:
         if off_us:
             return CLOCK
         return GOOD if self._judge is None else self._judge.judge(time_us, value)
+
+    def mute(self) -> None:
+        """Its source has said that it ends: it is silent until it is heard again."""
+        self._mute = True
 
     def step(self, by_us: int) -> None:
         """The wall clock was set: what is remembered by it moves along."""
@@ -109,6 +114,8 @@ class Watch:
             state, why = _FAULTS[code]
             off, side = abs(off_us) / 1e6, "ahead" if off_us > 0 else "behind"
             return state, why.format(value=value, range=self.signal.range, off=off, side=side)
+        if self._mute:
+            return "silent", "its source has said that it ends"
         if self._fresh:
             return "ok", "readings come"
         if silent_us > self.patience_us:
@@ -129,7 +136,7 @@ class Watch:
             asset=self.asset,
             signal=self.signal.id,
             state=self.state,
-            clock="arrival" if self.signal.time is None else "source",
+            clock=self.signal.clock,
             rate_hz=round(self.rate_hz(), 3),
             readings=self.readings,
             last_us=self.last_us,

@@ -13,8 +13,9 @@ from edge.core.acks import Acks, Receipt
 from edge.core.backlog import Backlog
 from edge.core.batches import MIN_GAP_US, Parcel, Place
 from edge.core.health import Change
-from edge.core.payload import PayloadError, parse
-from edge.core.routes import Routes, routes
+from edge.core.nodes import Order
+from edge.core.payload import PayloadError
+from edge.core.reader import Reader
 from edge.core.station import Station
 
 ROWS, MESSAGES = "edge.rows", "edge.mqtt"
@@ -64,7 +65,7 @@ class Intake:
         limit: int,
         backlog: Backlog | None = None,
     ) -> None:
-        self._routes: Routes = routes(assets)
+        self._reader = Reader(assets)
         self._stations = {
             key: Station(key, group, places.get(key), now_us) for key, group in assets.items()
         }
@@ -79,8 +80,12 @@ class Intake:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The MQTT topics to subscribe to."""
-        return tuple(self._routes)
+        """The MQTT topics to subscribe to; some may end in `/+`."""
+        return self._reader.topics
+
+    def orders(self, now_us: int) -> list[Order]:
+        """Messages that are to be sent now, to be called while they can be."""
+        return self._reader.orders(now_us)
 
     @property
     def stalled(self) -> bool:
@@ -89,6 +94,11 @@ class Intake:
         if not self.acks.full or self._letters or self._letters_under_way:
             return False
         return not any(s.under_way or s.due_us() is not None for s in self._stations.values())
+
+    def connection_lost(self) -> None:
+        """What is not acknowledged comes again; other messages may have been missed."""
+        self.acks.connection_lost()
+        self._reader.connection_lost()
 
     def receive(self, message: Incoming) -> None:
         """Takes one message in. Raises nothing."""
@@ -106,11 +116,13 @@ class Intake:
         receipt.release()
 
     def _use(self, message: Incoming, receipt: Receipt) -> None:
-        parsed = parse(self._routes, message.topic, message.payload, message.received_us)
+        parsed = self._reader.read(message.topic, message.payload, message.received_us)
         for sample in parsed.samples:
             station = self._stations[sample.asset]
             station.receive(sample, message.received_us, receipt)
             self._busy[sample.asset] = station
+        for asset, column in parsed.silenced:
+            self._stations[asset].watches[column].mute()
         if parsed.error is not None:
             receipt.hold()
             receipt.reason = parsed.error.reason

@@ -77,12 +77,18 @@ class Sample(NamedTuple):
     clock: int | None = None
 
 
+Sensor = tuple[str, int]
+"""A signal: its asset, and its column there."""
+
+
 @dataclass(slots=True)
 class Parsed:
     """What a payload held. One bad part does not take the others along: `samples` has what is
-    usable, `error` says what was wrong first, and None when nothing was."""
+    usable, `error` says what was wrong first, and None when nothing was. `silenced` are signals
+    that will say nothing until they are heard again."""
 
     samples: list[Sample] = field(default_factory=list)
+    silenced: list[Sensor] = field(default_factory=list)
     error: PayloadError | None = None
 
     def fail(self, error: PayloadError) -> None:

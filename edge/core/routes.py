@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,18 +63,24 @@ def cameras_of(plant: Plant, site: str | None = None) -> dict[str, Camera]:
     }
 
 
-def routes(assets: dict[str, SignalSet]) -> Routes:
+def ahead_of(group: SignalSet) -> int:
+    """How far a time may lie ahead of the clock. With a `skew` the source's clock is judged,
+    whatever it shows."""
+    return group.ahead if group.skew is None else LATEST_US
+
+
+def routes(assets: Mapping[str, SignalSet]) -> Routes:
     """Every MQTT topic of these assets with what it feeds. Raises UnitError."""
     found: dict[str, dict[tuple[object, ...], tuple[Signal, str, int, list[Cell]]]] = {}
     for key, group in assets.items():
         site, asset = key.split("/")
         for column, signal in enumerate(group.signals):
+            if signal.topic is None:
+                continue
             topic = signal.topic.format(site=site, asset=asset)
             shared = (key, signal.items, signal.time, signal.time_format)
             feeds = found.setdefault(topic, {})
-            # With a `skew` the source's clock is judged, whatever it shows.
-            ahead_us = group.ahead if group.skew is None else LATEST_US
-            feed = feeds.setdefault(shared, (signal, key, ahead_us, []))
+            feed = feeds.setdefault(shared, (signal, key, ahead_of(group), []))
             feed[3].append(_cell(column, signal))
     return {topic: tuple(_feed(*feed) for feed in feeds.values()) for topic, feeds in found.items()}
 

@@ -182,7 +182,7 @@ def _sized(memory: Memory, name: str, shape: tuple[int, ...]) -> NDArray[np.floa
 
 
 def _of(camera: Camera) -> str:
-    return f"{camera.rtsp or camera.video or camera.folder} {camera.region}"
+    return f"{camera.rtsp or camera.device or camera.video or camera.folder} {camera.region}"
 
 
 def _is(place: str | None, *wanted: str) -> bool | None:

@@ -54,14 +54,11 @@ class Workshop:
         models: dict[str, FrameModel] = {}
         for section in plant.detectors:
             if isinstance(section, Autoencoder):
-                model = self._package(section.package, found, loaded, load_package, OnnxPackage)
-                _check_fit(section, model, plant)
+                model = self._fitting(section, plant, found, loaded)
                 score = self.faults.telling(section.id, model.score)
                 detectors[section.id] = AutoencoderDetector(section, model.manifest, score)
             elif isinstance(section, Vision):
-                image = self._package(
-                    section.package, found, loaded, load_image_package, ImagePackage
-                )
+                image = self._looking(section, found, loaded)
                 detectors[section.id] = VisionRule(section, image.manifest)
                 look = self.faults.telling(section.id, image.score)
                 models[section.id] = FrameModel(image.manifest, look, section.factor)
@@ -70,6 +67,23 @@ class Workshop:
                 assert ruled is not None
                 detectors[section.id] = ruled
         return Equipment(plant, detectors, watched(plant, models, TankGauge()), loaded)
+
+    def try_out(self, section: Autoencoder | Vision, plant: Plant, found: Found) -> str:
+        """The name of the model of one detector of `plant`, which was `found` on disk. Raises
+        ModelError as `equip` does."""
+        if isinstance(section, Autoencoder):
+            return self._fitting(section, plant, found, {}).manifest.name
+        return self._looking(section, found, {}).manifest.name
+
+    def _fitting(
+        self, section: Autoencoder, plant: Plant, found: Found, loaded: Loaded
+    ) -> OnnxPackage:
+        model = self._package(section.package, found, loaded, load_package, OnnxPackage)
+        _check_fit(section, model, plant)
+        return model
+
+    def _looking(self, section: Vision, found: Found, loaded: Loaded) -> ImagePackage:
+        return self._package(section.package, found, loaded, load_image_package, ImagePackage)
 
     def _package(
         self,

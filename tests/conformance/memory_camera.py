@@ -58,7 +58,7 @@ class MemoryCamera:
 class MemorySource:
     """A CameraSource of a MemoryCamera."""
 
-    ends = False
+    ends, codec = False, "raw"
 
     def __init__(self, camera: MemoryCamera) -> None:
         self._camera = camera

@@ -18,6 +18,7 @@ class MemoryBroker:
 
     waiting: deque[bytes] = field(default_factory=deque)
     sent: dict[int, bytes] = field(default_factory=dict)
+    published: list[tuple[str, bytes]] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     broken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,6 +70,10 @@ class MemorySource:
         if connection != self._connection:
             return False
         return self._broker.sent.pop(mid, None) is not None
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Keeps it."""
+        self._broker.published.append((topic, payload))
 
     def pause(self) -> None:
         """Stops delivering."""

@@ -17,9 +17,10 @@ from contracts.readings import Column, Position, ReadingBatch, encode
 from tests import samples
 from tests.clips import encode_h264, moving
 from tests.fuzz.corpus import FOLDER
-from tests.fuzz.targets import CAMERAS, PLANT
+from tests.fuzz.targets import CAMERAS, PLANT, SOURCES
 from tests.golden import files
 from tests.images import ROOT
+from tests.sparkplug import T_MS, VECTORS, metric, payload, vector
 
 Seeds = Iterator[tuple[str, str, bytes]]
 """The target, the name and the bytes of each."""
@@ -33,6 +34,7 @@ def seeds() -> Seeds:
     yield from _images()
     yield from _videos()
     yield from _mqtt()
+    yield from _sparkplug()
     yield from _texts()
 
 
@@ -156,8 +158,8 @@ def _mqtt() -> Seeds:
         b'{"samples": {"p": [1, {"a": null}], "t": true}, "value": "1", "t": -1}',
         b"12.5",
     )
-    for at, payload in enumerate(payloads):
-        yield "payload", f"made-{at}", payload
+    for at, one in enumerate(payloads):
+        yield "payload", f"made-{at}", one
     publish = b'\x32\x0d\0\5rig/a\1\2{"v"'
     five = b'\x32\x0e\0\5rig/a\1\2\0{"v"'
     answers = b"\x20\2\0\0\x90\3\0\1\1\xd0\0\x40\2\0\1"
@@ -167,8 +169,15 @@ def _mqtt() -> Seeds:
     yield "wire", "made-properties", b"\xff\x32\x13\0\5rig/b\1\2\7\2\0\0\0\1\1\1xyz" + five
 
 
+def _sparkplug() -> Seeds:
+    for at, name in enumerate(VECTORS):
+        yield "sparkplug", f"other-{name}", bytes([at]) + vector(name)
+    born = payload(1, metric("Outputs/Flow", 5.0, alias=10, datatype=10, time_ms=T_MS))
+    yield "sparkplug", "made-dbirth", b"\3" + born
+
+
 def _texts() -> Seeds:
-    for file in (PLANT, CAMERAS):
+    for file in (PLANT, CAMERAS, SOURCES):
         yield "plant", f"tests-{file.stem}", file.read_bytes()
     for file in sorted((PLANT.parents[1] / "bad").glob("*.yaml")):
         if file.stat().st_size < 700:

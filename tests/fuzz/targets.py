@@ -17,6 +17,7 @@ from typing import Any
 Decode = Callable[[bytes], Hashable]
 PLANT = Path(__file__).parents[1] / "unit" / "plants" / "good" / "pumping.yaml"
 CAMERAS = PLANT.with_name("cameras.yaml")
+SOURCES = PLANT.with_name("sources.yaml")
 _NOW_US = 1_700_000_000_000_000
 
 
@@ -185,6 +186,33 @@ def _payload() -> Decode:
         for one in letters:
             dead_letter(one.payload, one.error, source="e", origin="t", at_us=0, number=1)
         return len(parcels), tuple(str(one.error)[:12] for one in letters)
+
+    return decode
+
+
+def _sparkplug() -> Decode:
+    """A message of one of the kinds that there are, by its first byte, to a node that is born; and
+    data after it."""
+    from contracts.plant import read_plant
+    from edge.core.intake import Incoming, Intake
+    from edge.core.nodes import Nodes
+    from edge.core.routes import assets_of
+    from tests import sparkplug
+
+    assets = {"north/pump1": assets_of(read_plant(SOURCES.read_bytes()))["north/pump1"]}
+    kinds = [topic.replace("+", "pump1") for topic in Nodes(assets).topics()]
+
+    def decode(data: bytes) -> Hashable:
+        intake = Intake(assets, {}, now_us=_NOW_US, limit=100)
+        topic = kinds[data[0] % len(kinds)] if data else kinds[0]
+        heard = [(kinds[0], sparkplug.vector("nbirth")), (topic, data[1:])]
+        heard.append((kinds[2], sparkplug.vector("ndata")))
+        for number, (one, payload) in enumerate(heard):
+            intake.receive(Incoming(one, payload, 1, number, 1, _NOW_US))
+        intake.tick(_NOW_US + 10_000_000, attentive=True)
+        parcels = intake.take_due(_NOW_US + 60_000_000)
+        intake.orders(_NOW_US)
+        return len(parcels), tuple(str(one.error)[:12] for one in intake.take_letters())
 
     return decode
 
@@ -423,6 +451,7 @@ TARGETS: dict[str, Target] = {
     "image-heads": Target(_heads, 16, _IMAGE),
     "videos": Target(_videos, 384, _VIDEO),
     "payload": Target(_payload, 32, _JSON),
+    "sparkplug": Target(_sparkplug, 32, (b"bdSeq", b"Supply/Volts", b"Outputs/Flow", b"Quality")),
     "wire": Target(_wire, 16, _MQTT),
     "detections": Target(_detections, 64, _JSON),
     "messages": Target(_messages, 64, (*_JSON, *_HEADERS, b"vigia.status\n", b"vigia.alarms\n")),

@@ -7,26 +7,121 @@ import json
 import shutil
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.loopback import answers, free_port
-from broker.tether import spawn, stop
 from contracts.errors import ConfigError
 from contracts.plant.model import Mqtt
 from contracts.plant.sections import Secret
 from edge.adapters.mqtt import MqttSource
+from edge.adapters.mqtt_link import Link
+from edge.adapters.mqtt_session import FIVE, THREE, Session
+from edge.adapters.mqtt_wire import Publish
 from tests.conformance.source_kit import Ears, until
 from tests.integration.edge_world import publisher
+from tests.processes.amqtt import amqtt
+from tests.processes.authority import Authority, Pair
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 
 TLS = Path(__file__).parent / "tls"
 PASSWORD = "only for this test"
+
+
+class CertifiedMosquitto(Mosquitto):
+    """TLS, and nobody without a certificate that its authority has signed."""
+
+    def __init__(self, program: str, folder: Path, authority: Authority) -> None:
+        super().__init__(program, folder)
+        self._authority = authority
+
+    def _config(self) -> str:
+        pair = self._authority.issue("mosquitto")
+        return super()._config() + (
+            f"cafile {self._authority.ca_file}\n"
+            f"certfile {pair.certificate}\n"
+            f"keyfile {pair.key}\n"
+            "require_certificate true\n"
+            "use_identity_as_username true\n"
+        )
+
+
+@pytest.fixture
+def certified(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[tuple[Mosquitto, Authority]]:
+    """Beside the plain one, which says whether there is a Mosquitto at all."""
+    program, authority = find_mosquitto(), Authority(tmp_path / "authority")
+    assert program is not None
+    with CertifiedMosquitto(program, tmp_path / "certified", authority) as broker:
+        yield broker, authority
+
+
+def with_certificate(broker: Mosquitto, authority: Authority, pair: Pair | None) -> Mqtt:
+    ours = {} if pair is None else {"certificate_file": pair.certificate, "key_file": pair.key}
+    files = {name: str(file) for name, file in {**ours, "ca_file": authority.ca_file}.items()}
+    return Mqtt.model_validate({"port": broker.port, **files})
+
+
+@pytest.mark.parametrize("version", [FIVE, THREE])
+async def test_a_certificate_lets_us_in_by_both_versions(
+    certified: tuple[Mosquitto, Authority], version: MQTTProtocolVersion
+) -> None:
+    broker, authority = certified
+    settings = with_certificate(broker, authority, authority.issue("vigia-edge"))
+    session, heard = Session(settings, version, 10), list[Publish]()
+    client = session.client()
+    link = Link(client, frozenset(["a"]), heard.append)
+    await link.open(lambda: session.connect(client), 20)
+    assert await link.subscribe(["a"], session.options()) == []
+    living = asyncio.create_task(link.run())
+    link.publish("a", b"7")
+    await until(lambda: len(heard) == 1)
+    assert heard[0].payload == b"7"
+    living.cancel()
+    await asyncio.wait([living])
+    link.close()
+
+
+async def test_messages_come_to_who_shows_a_certificate(
+    certified: tuple[Mosquitto, Authority],
+) -> None:
+    broker, authority = certified
+    settings = with_certificate(broker, authority, authority.issue("vigia-edge"))
+    source, ears = MqttSource(settings, limit=100), Ears()
+    task = asyncio.create_task(source.run(["a"], ears))
+    await until(lambda: source.connected)
+    for number in range(50):
+        source.publish("a", b"%d" % number)
+    await until(lambda: len(ears.messages) == 50)
+    task.cancel()
+    await asyncio.wait([task])
+    assert ears.payloads == [b"%d" % number for number in range(50)]
+
+
+@pytest.mark.parametrize("which", ["none", "expired", "of another authority"])
+async def test_why_a_certificate_is_refused_is_said(
+    certified: tuple[Mosquitto, Authority],
+    which: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker, authority = certified
+    signer = Authority(tmp_path / "other") if which == "of another authority" else authority
+    pair = signer.issue("vigia-edge", expired=which == "expired")
+    shown = None if which == "none" else pair
+    why = {
+        "none": "the broker asks for a certificate: expected mqtt.certificate_file",
+        "expired": "our certificate has expired, says the broker",
+        "of another authority": "our certificate is signed by nobody whom the broker knows",
+    }[which]
+    source = MqttSource(with_certificate(broker, authority, shown), limit=10)
+    task = asyncio.create_task(source.run(["a"], Ears()))
+    await until(lambda: why in caplog.text)
+    assert not source.connected
+    task.cancel()
+    await asyncio.wait([task])
 
 
 class SecureMosquitto(Mosquitto):
@@ -125,18 +220,7 @@ async def test_thousands_of_messages_may_wait_for_their_acknowledgement(
 
 
 async def test_a_broker_that_speaks_only_3_1_1(tmp_path: Path) -> None:
-    port = free_port()
-    config = tmp_path / "amqtt.yaml"
-    config.write_text(
-        f"listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{port}\n"
-        "plugins:\n  amqtt.plugins.authentication.AnonymousAuthPlugin:\n"
-        "    allow_anonymous: true\n"
-    )
-    program = Path(sys.executable).parent / "amqtt"
-    with (tmp_path / "amqtt.log").open("wb") as log:
-        broker = spawn([str(program), "-c", str(config)], output=log)
-    try:
-        await until(lambda: answers(port))
+    with amqtt(tmp_path) as port:
         source, ears = MqttSource(Mqtt(port=port), limit=100), Ears()
         task = asyncio.create_task(source.run(["a"], ears))
         await until(lambda: source.connected)
@@ -147,5 +231,3 @@ async def test_a_broker_that_speaks_only_3_1_1(tmp_path: Path) -> None:
         assert source.acknowledge(message.connection, message.mid, message.qos)
         task.cancel()
         await asyncio.wait([task])
-    finally:
-        stop(broker)

@@ -22,7 +22,8 @@ import gi
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gst
 Gst.init(None)
-assert all(map(Gst.ElementFactory.find, ("h264parse", "rtph264pay", "rtpjpegpay", "appsrc")))
+assert all(map(Gst.ElementFactory.find, (
+    "appsrc", "h264parse", "h265parse", "rtph264pay", "rtph265pay", "rtpjpegpay")))
 """
 
 
@@ -38,7 +39,8 @@ def rtsp_is_here() -> bool:
 class RtspServer:
     """Serves clips at `/NAME`, each looped for ever; started again it has the same port.
 
-    A clip is a folder of encoded frames: `*.h264` access units, or `*.jpg`.
+    A clip is a folder of encoded frames: `*.h264` or `*.h265` access units, or `*.jpg`. They come
+    over `transport`, and by no other.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class RtspServer:
         user: str | None = None,
         password: str = "",
         environ: Mapping[str, str] | None = None,
+        transport: str = "tcp",
     ) -> None:
         self.port = port
+        self._transport = transport
         self._environ = {**os.environ, **(environ or {})}
         self._log = folder / "rtsp.log"
         self._login = ["--user", user, "--password", password] if user else []
@@ -65,6 +69,7 @@ class RtspServer:
         """Returns once it is READY."""
         clips = [f"--clip=/{name}={clip}@{rate:g}" for name, (clip, rate) in self.clips.items()]
         argv = [DEBIAN_PYTHON, __file__, f"--port={self.port}", *self._login, *clips]
+        argv.append(f"--transport={self._transport}")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=self._environ)
         limit = time.monotonic() + _START_LIMIT_S
@@ -91,6 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", required=True)
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
+    parser.add_argument("--transport", default="tcp")
     parser.add_argument("--clip", action="append", default=[])
     return parser.parse_args()
 
@@ -115,6 +121,7 @@ def _serve() -> None:
         mount, _, rest = one.partition("=")
         folder, _, rate = rest.rpartition("@")
         factory = _factory(Gst, GstRtspServer, Path(folder), float(rate))
+        factory.set_protocols(getattr(_rtsp().RTSPLowerTrans, asked.transport.upper()))
         if asked.user:
             factory.add_role_from_structure(_may(Gst))
         server.get_mount_points().add_factory(mount, factory)
@@ -150,20 +157,19 @@ def _auth(rtsp: Any, user: str, password: str) -> Any:
 
 def _factory(gst: Any, rtsp: Any, folder: Path, rate: float) -> Any:
     """Every client shares one stream, whose frames are pushed in time."""
-    jpegs = sorted(folder.glob("*.jpg"))
-    units = [file.read_bytes() for file in jpegs or sorted(folder.glob("*.h264"))]
-    if jpegs:
+    files = sorted(folder.iterdir())
+    units, coding = [file.read_bytes() for file in files], files[0].suffix.lstrip(".")
+    if coding == "jpg":
         caps, payer = "image/jpeg", "jpegparse ! rtpjpegpay"
     else:
-        caps = "video/x-h264,stream-format=byte-stream,alignment=au"
-        payer = "h264parse config-interval=-1 ! rtph264pay config-interval=1"
+        caps = f"video/x-{coding},stream-format=byte-stream,alignment=au"
+        payer = f"{coding}parse config-interval=-1 ! rtp{coding}pay config-interval=1"
     factory = rtsp.RTSPMediaFactory()
     factory.set_launch(
         f"( appsrc name=src is-live=true format=time do-timestamp=true caps={caps} "
         f"! {payer} name=pay0 pt=96 )"
     )
     factory.set_shared(True)
-    factory.set_protocols(_rtsp().RTSPLowerTrans.TCP)
     factory.connect("media-configure", lambda _, media: _Feeder(gst, media, units, rate))
     return factory
 

@@ -23,10 +23,14 @@ BEYOND_THE_SCHEMA = {
     "camera-region-empty",
     "camera-signal-unknown",
     "camera-with-password-in-the-address",
+    "camera-udp-without-rtsp",
     "camera-with-two-sources",
     "kafka-plain-without-tls",
     "kafka-user-of-our-own",
     "kafka-username-without-password",
+    "signal-from-nowhere",
+    "sparkplug-beside-a-topic",
+    "sparkplug-with-a-pointer",
     "layers-overlap",
     "vision-without-camera",
     "alarm-detector-unknown",
@@ -82,6 +86,15 @@ def named(path: Path) -> str:
 
 def expected(text: str) -> list[str]:
     return [line.removeprefix("#! ") for line in text.splitlines() if line.startswith("#! ")]
+
+
+def test_the_plant_file_of_the_page_on_sources_is_right() -> None:
+    page = (HERE.parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.S | re.M)
+    plant = read_plant(text)
+    heard = [one.heard_at("works/pump1") for one in plant.signal_sets["pump"].signals]
+    assert heard == ["plant/works/pump1/pressure", "spBv1.0/works/DDATA/gw/pump1"]
+    assert plant.cameras()["works/yard"].transport == "udp"
 
 
 def test_the_plant_file_of_the_page_on_instruments_is_right() -> None:

@@ -1,4 +1,4 @@
-"""`vigia config`: is a plant file right, and what may stand in it."""
+"""`vigia config`: is a plant file right, what may stand in it, and is what it names there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 import click
 
 from vigia.commands.files import read_bounded
+from vigia.lazy import Lazy, LazyGroup
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "probe": Lazy("vigia.commands.probe:probe", "Open what a plant FILE names; what is there.")
+    },
+)
 def config() -> None:
-    """Check a plant file; its JSON Schema."""
+    """Check a plant file and what it names; its JSON Schema."""
 
 
 @config.command()
