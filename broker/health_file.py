@@ -1,4 +1,5 @@
-"""What a process says of its health to whom supervises it on its box: a file, each second.
+"""What a process says of its health to whom supervises it on its box, each second: by a file, and
+to systemd, where that started it.
 
 It says so whether Kafka answers or not. The status on `vigia.status` is for who looks from afar.
 """
@@ -9,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,20 +42,20 @@ class HealthFile:
         self._said = ""
 
     async def run(self) -> None:
-        """Writes until cancelled; then the file is gone. Waits for ever where there is none."""
-        if self._file is None:
-            await asyncio.Event().wait()
-            return
+        """Says it until cancelled; then the file is gone."""
         try:
             while True:
-                self._write(self._file)
+                health = Health(self._process, time.time_ns() // 1000, self._ill())
+                if self._file is not None:
+                    self._write(self._file, health)
+                _tell_systemd(health)
                 await asyncio.sleep(_EVERY_S)
         finally:
-            with suppress(OSError):
-                self._file.unlink()
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.unlink()
 
-    def _write(self, file: Path) -> None:
-        health = Health(self._process, time.time_ns() // 1000, self._ill())
+    def _write(self, file: Path, health: Health) -> None:
         half = file.with_name(f"{file.name}.half")
         try:
             half.write_text(json.dumps(health.document()), encoding="utf-8")
@@ -63,3 +65,14 @@ class HealthFile:
             if self._said != str(error):
                 self._said = str(error)
                 _log.warning("--health %s: %s", file, error.strerror)
+
+
+def _tell_systemd(health: Health) -> None:
+    """That it is ready and does not hang (the protocol of sd_notify(3)), and what it lacks."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    told = f"READY=1\nWATCHDOG=1\nSTATUS={health.ill or 'works'}".encode()
+    where = f"\0{address[1:]}" if address.startswith("@") else address
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+        door.sendto(told, where)

@@ -6,7 +6,9 @@ With VIGIA_REQUIRE_REAL=1 a test that needs one of them and is skipped counts as
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ REAL = {
     "prometheus": "prometheus",
     "rtsp": "rtsp",
     "faketime": "faketime",
+    "systemd_analyze": "systemd",
+    "network_off": "offline",
 }
 """The marker of every test that uses a fixture of this name."""
 
@@ -139,6 +143,24 @@ def faketime() -> Path:
     if library is None:
         pytest.skip("no libfaketime: install Debian's package libfaketime")
     return library
+
+
+@pytest.fixture
+def systemd_analyze() -> Path:
+    """systemd's own judge of units."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze: install Debian's package systemd")
+    return Path(program)
+
+
+@pytest.fixture
+def network_off() -> tuple[str, ...]:
+    """What stands before a command that is to run without any network but the loopback."""
+    words = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if shutil.which("ip") is None or subprocess.run([*words, "true"], check=False).returncode:
+        pytest.skip("no network namespace can be made here: it takes root and iproute2")
+    return words
 
 
 @pytest.fixture

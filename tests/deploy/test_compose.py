@@ -105,7 +105,7 @@ def test_what_it_mounts_from_here_is_here(compose: Any) -> None:
     }  # fmt: skip
 
 
-def _parsed(words: list[str]) -> click.Context:
+def parsed(words: list[str]) -> click.Context:
     """As click reads them; nothing is done. Raises UsageError."""
     command: click.Command = cli
     words, context = list(words), click.Context(cli)
@@ -124,12 +124,12 @@ def test_the_commands_exist(compose: Any) -> None:
     }
     assert len(ours) == 7
     for service in ours.values():
-        _parsed(service["command"])
+        parsed(service["command"])
         test = service.get("healthcheck", {}).get("test", [])
         if test:
-            _parsed(test[test.index("vigia") + 1 :])
+            parsed(test[test.index("vigia") + 1 :])
     with pytest.raises(click.UsageError):
-        _parsed([*ours["edge"]["command"], "--no-such-option"])
+        parsed([*ours["edge"]["command"], "--no-such-option"])
 
 
 def test_the_plant_file_beside_it_fits(compose: Any) -> None:

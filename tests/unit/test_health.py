@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import subprocess
@@ -91,6 +92,25 @@ async def test_a_folder_that_cannot_be_written_ends_no_process(tmp_path: Path) -
     saying.cancel()
     with suppress(asyncio.CancelledError):
         await saying
+
+
+async def test_systemd_hears_it_too(tmp_path: Path) -> None:
+    """In a process of its own: it is the environment that says where systemd listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        code = (
+            "import asyncio; from broker.health_file import HealthFile\n"
+            "asyncio.run(HealthFile(None, 'edge/box', lambda: 'no source').run())"
+        )
+        env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        process = subprocess.Popen([sys.executable, "-c", code], env=env)
+        try:
+            told = await asyncio.to_thread(systemd.recv, 1000)
+        finally:
+            process.kill()
+            process.wait()
+    assert told == b"READY=1\nWATCHDOG=1\nSTATUS=no source"
 
 
 @contextmanager
