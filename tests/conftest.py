@@ -39,6 +39,7 @@ REAL = {
     "rtsp": "rtsp",
     "faketime": "faketime",
     "systemd_analyze": "systemd",
+    "kubectl": "kustomize",
     "network_off": "offline",
 }
 """The marker of every test that uses a fixture of this name."""
@@ -151,6 +152,15 @@ def systemd_analyze() -> Path:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("no systemd-analyze: install Debian's package systemd")
+    return Path(program)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """Kubernetes' command, of which Kustomize is a part."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("no kubectl: install Debian's package kubernetes-client")
     return Path(program)
 
 

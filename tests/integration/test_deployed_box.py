@@ -134,8 +134,8 @@ def test_a_box_as_it_is_deployed(box: Box) -> None:
         stack.enter_context(box.running("mosquitto", [program, "-c", conf]))
         assert not well("kafka", at)
         until(lambda: well("kafka", at, "--ca-file", ca), log.read_text)
-        for words in (("create",), ("allow", str(DEPLOY / "kafka" / "acls.yaml"))):
-            done = box.vigia("topics", *words, *plant)
+        for task in (["create"], ["allow", str(DEPLOY / "kafka" / "acls.yaml")]):
+            done = box.vigia("topics", *task, *plant)
             assert done.returncode == 0, done.stderr
         rooms = {
             "edge": ["edge", "run", "--spool", str(box.folder / "spool")],
