@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,6 +78,13 @@ def test_what_a_box_needs_is_in_it(bundle: Path) -> None:
     assert "vigia" in wheels
     jars = (ROOT / "broker" / "kafka-jars.lock").read_text(encoding="utf-8").splitlines()
     assert len(list(bundle.glob("kafka/*.jar"))) == len([j for j in jars if j and j[0] != "#"])
+    (wheel,) = bundle.glob("wheels/vigia-*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    rooms = ("broker", "contracts", "edge", "exporters", "models", "stream", "training", "vigia")
+    files = [one for room in rooms for one in (ROOT / room).rglob("*") if one.is_file()]
+    ours = {str(one.relative_to(ROOT)) for one in files if "__pycache__" not in one.parts}
+    assert len(ours) > 300
+    assert {one for one in ours if not one.endswith("README.md")} - packed == set()
     for file in ("deploy/systemd/vigia.target", "deploy/secrets/make", "docs/install.md"):
         assert (bundle / file).exists()
 
