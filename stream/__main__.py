@@ -19,6 +19,7 @@ import click
 
 from broker.aside import aside
 from broker.cluster import Cluster, Where
+from broker.health_file import HealthFile, health_option
 from broker.heap import settle
 from broker.plant_disk import PlantDisk
 from broker.plant_kept import Begun, state_option
@@ -76,6 +77,7 @@ def cli() -> None:
 @click.option("--instance", default=None, help="this worker's name; default: host and process")
 @click.option("--threads", default=1, show_default=True, help="threads of a model")
 @state_option
+@health_option
 @look_option
 def worker(
     plant_file: Path,
@@ -83,6 +85,7 @@ def worker(
     instance: str | None,
     threads: int,
     state: Path | None,
+    health_file: Path | None,
     look: float,
 ) -> None:
     """One worker of the consumer group. Start more for more partitions."""
@@ -100,7 +103,8 @@ def worker(
         begun, equipment = Begun.of(PlantDisk(plant_file, models=True), state, workshop.equip)
         bootstrap = Cluster.of(begun.plant.kafka, "stream", kafka)
         settle()
-        running = run(equipment, workshop, bootstrap, f"stream/{name}", begun, look)
+        process = f"stream/{name}"
+        running = run(equipment, workshop, bootstrap, process, begun, look, health_file)
         # Its models are freed when others take their place.
         del equipment
     except VigiaError as error:
@@ -170,6 +174,7 @@ async def run(
     process: str,
     begun: Begun,
     look_s: float,
+    health_file: Path | None = None,
 ) -> None:
     """Works until SIGTERM or SIGINT, by the plant file and models that are on disk, looked at every
     `look_s`. Raises BrokerError when the log cannot go on, MemoryExceeded when the process is too
@@ -186,7 +191,9 @@ async def run(
     watcher = PlantWatcher(begun, workshop.equip, work.take_up, look_s)
     prefix = begun.plant.kafka.prefix
     status = StatusPublisher(work.producer, process, lambda: work.figures(watcher), prefix=prefix)
-    parts = (_within(work.bound, work.log), watcher.run(), status.run())
+    # What lives and does not read ends by itself (stream.adapters.guard).
+    health = HealthFile(health_file, process, lambda: None)
+    parts = (_within(work.bound, work.log), watcher.run(), status.run(), health.run())
     tasks = [asyncio.create_task(part) for part in parts]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

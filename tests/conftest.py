@@ -6,7 +6,9 @@ With VIGIA_REQUIRE_REAL=1 a test that needs one of them and is skipped counts as
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -38,6 +40,9 @@ REAL = {
     "alertmanager": "alertmanager",
     "rtsp": "rtsp",
     "faketime": "faketime",
+    "systemd_analyze": "systemd",
+    "kubectl": "kustomize",
+    "network_off": "offline",
 }
 """The marker of every test that uses a fixture of this name."""
 
@@ -141,6 +146,33 @@ def faketime() -> Path:
     if library is None:
         pytest.skip("no libfaketime: install Debian's package libfaketime")
     return library
+
+
+@pytest.fixture
+def systemd_analyze() -> Path:
+    """systemd's own judge of units."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze: install Debian's package systemd")
+    return Path(program)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """Kubernetes' command, of which Kustomize is a part."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("no kubectl: install Debian's package kubernetes-client")
+    return Path(program)
+
+
+@pytest.fixture
+def network_off() -> tuple[str, ...]:
+    """What stands before a command that is to run without any network but the loopback."""
+    words = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    if shutil.which("ip") is None or subprocess.run([*words, "true"], check=False).returncode:
+        pytest.skip("no network namespace can be made here: it takes root and iproute2")
+    return words
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.errors import ConfigError
-
-LEAST = 16
-"""Characters of a token or a password: nobody types them, and they are tried over a network."""
+from contracts.users import fit_secret, users_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +39,11 @@ class Gate:
         if client_ca is not None and certificate is None:
             raise ConfigError("--client-ca: expected --tls-certificate and --tls-key beside it")
         tls = _tls(certificate, key, client_ca) if certificate and key else None
-        token = _fit(_text(token_file, "token").strip(), token_file) if token_file else None
-        return cls(token, _users(users_file), tls, client_ca is not None)
+        token = None
+        if token_file is not None:
+            token = fit_secret(_text(token_file, "token").strip(), str(token_file))
+        users = users_in(_text(users_file, "users"), str(users_file)) if users_file else {}
+        return cls(token, users, tls, client_ca is not None)
 
     @property
     def shut(self) -> bool:
@@ -77,32 +78,12 @@ def _same(given: str, known: str) -> bool:
     return hmac.compare_digest(given.encode(), known.encode())
 
 
-def _users(file: Path | None) -> dict[str, str]:
-    found = {}
-    for line in _text(file, "users").splitlines() if file else ():
-        name, colon, password = line.strip().partition(":")
-        if not name and not colon:
-            continue
-        if not name or not colon:
-            raise ConfigError(f"the users in {file}: expected name:password on each line")
-        found[name] = _fit(password, file)
-    if file is not None and not found:
-        raise ConfigError(f"the users in {file}: expected name:password on each line, got none")
-    return found
-
-
 def _text(file: Path, what: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigError(f"the {what} file {file} cannot be read: {reason}") from None
-
-
-def _fit(secret: str, file: Path | None) -> str:
-    if len(secret) < LEAST or not secret.isascii() or not secret.isprintable():
-        raise ConfigError(f"a secret in {file}: expected at least {LEAST} printable ASCII letters")
-    return secret
 
 
 def _tls(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:

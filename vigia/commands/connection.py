@@ -38,7 +38,11 @@ def connection_options(command: F) -> F:
             help=f"HOST:PORT; default: the plant file's, or {DEFAULT_BOOTSTRAP}.",
         ),
         click.option(
-            "--plant", "plant_file", type=click.Path(path_type=Path), help="The plant file."
+            "--plant",
+            "plant_file",
+            envvar="VIGIA_PLANT",
+            type=click.Path(path_type=Path),
+            help="The plant file.",
         ),
     ):
         command = option(command)
