@@ -38,6 +38,7 @@ from edge.adapters.kafka import KafkaLog
 from edge.adapters.keeper import Keeper, Ways
 from edge.adapters.mqtt import MqttSource
 from edge.adapters.mqtt_probe import MqttProbe
+from edge.adapters.producers import Producers
 from edge.adapters.shelf import Shelf
 from edge.adapters.sight_files import SightFiles
 from edge.adapters.spooled import SpooledFrames, SpooledReadings
@@ -53,7 +54,6 @@ L = TypeVar("L", KafkaLog, KafkaFrames)
 SPOOL_FOLDER = Path(".vigia/spool")
 _MEET_S = 3.0
 MESSAGE_LIMIT = 20_000
-_GOODBYE_S = 0.3
 _log = logging.getLogger(__name__)
 
 
@@ -181,27 +181,6 @@ def _spool_folder(plant: Plant, plant_file: Path, wanted: Path | None) -> Path:
     return plant_file.parent / named if named is not None else SPOOL_FOLDER
 
 
-@dataclass(frozen=True, slots=True)
-class _Kafka:
-    """`live` carries readings as they come; `patient` what they must not wait for: frames, which
-    are large, and what comes from the disk. `there` is done when both are connected."""
-
-    live: Producer
-    patient: Producer
-    there: asyncio.Task[None]
-
-    async def ask(self, log: KafkaLog | KafkaFrames, assets: Collection[str]) -> dict[str, Place]:
-        """Where the streams stand, once Kafka says so."""
-        await asyncio.shield(self.there)
-        return await log.places(tuple(assets))
-
-    async def stop(self) -> None:
-        """Ends both."""
-        self.there.cancel()
-        await asyncio.gather(self.there, return_exceptions=True)
-        await asyncio.gather(self.live.stop(_GOODBYE_S), self.patient.stop(_GOODBYE_S))
-
-
 @dataclass(slots=True)
 class _Edge:
     """The agent of the sites of a plant file in `folder`, or of one site. `spool` is the folder of
@@ -272,7 +251,7 @@ class _Edge:
             await asyncio.gather(*(keeper.close() for keeper in keepers))
             await kafka.stop()
 
-    def _kafka(self) -> _Kafka:
+    def _kafka(self) -> Producers:
         name = self.process.replace("/", "-")
         live = Producer(self.bootstrap, client_id=name)
         patient = Producer(self.bootstrap, client_id=f"{name}-frames")
@@ -280,7 +259,7 @@ class _Edge:
         async def connect() -> None:
             await asyncio.gather(live.start(), patient.start())
 
-        return _Kafka(live, patient, asyncio.create_task(connect()))
+        return Producers(live, patient, asyncio.create_task(connect()))
 
     def _claim(self) -> Claim | None:
         """The spool's folder. Raises SpoolTaken; a disk that cannot be used is said later."""
@@ -315,7 +294,7 @@ class _Edge:
             saying.cancel()
             await asyncio.gather(saying, return_exceptions=True)
 
-    async def _prepare(self, kafka: _Kafka, keepers: list[Keeper]) -> list[Part]:
+    async def _prepare(self, kafka: Producers, keepers: list[Keeper]) -> list[Part]:
         assets, cameras = assets_of(self.plant, self.site), cameras_of(self.plant, self.site)
         parts: list[Part] = []
         readings = Backlog(self.plant.spool.size_bytes)
@@ -328,7 +307,7 @@ class _Edge:
     async def _sensors(
         self,
         assets: dict[str, SignalSet],
-        kafka: _Kafka,
+        kafka: Producers,
         backlog: Backlog,
         keepers: list[Keeper],
     ) -> Agent:
@@ -350,7 +329,7 @@ class _Edge:
     async def _cameras(
         self,
         cameras: dict[str, Camera],
-        kafka: _Kafka,
+        kafka: Producers,
         readings: Backlog,
         keepers: list[Keeper],
     ) -> CameraAgent:
@@ -381,7 +360,7 @@ class _Edge:
 
 
 async def _meet(
-    kafka: _Kafka,
+    kafka: Producers,
     log: KafkaLog | KafkaFrames,
     assets: Collection[str],
     keeper: Keeper | None,
