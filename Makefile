@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards bundle lock clean
+.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards bundle sbom lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ dashboards: $(VENV)/.stamp-dev ## write deploy/grafana/dashboards anew
 
 bundle: setup ## one archive (in dist) from which a box installs and runs with its network off
 	@scripts/bundle
+
+sbom: $(VENV)/.stamp-dev ## a bill of materials of what runs (CycloneDX, dist/vigia.cdx.json)
+	@mkdir -p dist
+	@$(BIN)/python -W ignore -m scripts.sbom > dist/vigia.cdx.json
 
 lock: ## write requirements/*.lock and broker/kafka-jars.lock anew
 	@scripts/lock
