@@ -1,53 +1,68 @@
-"""A real line of rooms in processes of their own, with a real Prometheus and Alertmanager by the
-files under deploy/, and sinks where e-mails and webhooks end."""
+"""Rooms in processes of their own, as a real Prometheus and Alertmanager by the files under deploy/
+see them."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from broker.loopback import HOST, free_port
 from broker.tether import spawn, stop
 from broker.topics import create_topics
 from contracts.plant import read_plant
+from tests.integration.secure_site import ACLS, Site
 from tests.processes.authority import Authority
 from tests.processes.deployed_prometheus import Asked
 from vigia.commands.topics import topic_specs
 
 PASSWORD = "secret-of-prometheus"
-LIMIT_S = 60.0
 
 
-class MonitoredLine:
-    """Its topics, and the rooms that a test starts."""
+@dataclass(frozen=True)
+class Plain:
+    """Rooms on a Kafka that asks for nothing."""
 
-    def __init__(self, folder: Path, kafka: str, plant: str) -> None:
-        self._folder = folder
-        self._kafka = kafka
-        self.plant = folder / "plant.yaml"
-        self.plant.write_text(plant, encoding="utf-8")
-        self.authority = Authority(folder / "authority")
-        self.asked = Asked(free_port(), PASSWORD, self.authority.ca_file)
-        self._users = folder / "users"
-        self._users.write_text(f"prometheus:{PASSWORD}\n")
+    folder: Path
+    kafka: str
+    authority: Authority
+
+    @classmethod
+    def of(cls, folder: Path, kafka: str, plant: str) -> Plain:
+        """Its plant file is written, and its topics are made."""
+        (folder / "plant.yaml").write_text(plant, encoding="utf-8")
         asyncio.run(create_topics(kafka, topic_specs(read_plant(plant))))
+        return cls(folder, kafka, Authority(folder / "authority"))
 
     @contextmanager
     def room(self, name: str, *words: str) -> Iterator[Path]:
         """A process of one room; the file that it writes its log into."""
-        log = self._folder / f"{name}-{time.monotonic_ns()}.log"
-        argv = [sys.executable, "-m", name, *words]
-        argv += ["--plant", str(self.plant), "--kafka", self._kafka]
+        log = self.folder / f"{name}-{time.monotonic_ns()}.log"
+        argv = [sys.executable, "-m", name, *words, "--kafka", self.kafka]
         with log.open("wb") as output:
-            process = spawn(argv, output=output)
+            process = spawn([*argv, "--plant", str(self.folder / "plant.yaml")], output=output)
         try:
             yield log
         finally:
             stop(process)
+
+
+class MonitoredLine:
+    """The rooms that a test starts."""
+
+    def __init__(self, rooms: Site | Plain) -> None:
+        self._rooms = rooms
+        self.authority = rooms.authority
+        self.asked = Asked(free_port(), PASSWORD, self.authority.ca_file)
+        self._users = rooms.folder / "users"
+        self._users.write_text(f"prometheus:{PASSWORD}\n")
+        if isinstance(rooms, Site):
+            rooms.vigia("topics", "create")
+            rooms.vigia("topics", "allow", str(ACLS))
 
     @contextmanager
     def exporter(self) -> Iterator[Path]:
@@ -55,24 +70,15 @@ class MonitoredLine:
         pair = self.authority.issue("exporters")
         tls = ("--tls-certificate", str(pair.certificate), "--tls-key", str(pair.key))
         where = ("--host", HOST, "--port", str(self.asked.port), "--users-file", str(self._users))
-        with self.room("exporters", "prometheus", *where, *tls) as log:
+        with self._rooms.room("exporters", "prometheus", *where, *tls) as log:
             yield log
 
     @contextmanager
     def senses(self) -> Iterator[tuple[Path, ...]]:
         """An edge and a worker; their logs."""
-        spool = str(self._folder / "spool")
+        spool = str(self._rooms.folder / "spool")
         with (
-            self.room("edge", "run", "--spool", spool, "--instance", "box") as edge,
-            self.room("stream", "worker") as stream,
+            self._rooms.room("edge", "run", "--spool", spool, "--instance", "box") as edge,
+            self._rooms.room("stream", "worker") as stream,
         ):
             yield edge, stream
-
-
-def until(true: Callable[[], object], told: Callable[[], str]) -> None:
-    """Waits for an outcome; `told` is what to show where it does not come."""
-    limit = time.monotonic() + LIMIT_S
-    while not true():
-        if time.monotonic() > limit:
-            raise AssertionError(told())
-        time.sleep(0.1)

@@ -97,7 +97,7 @@ class Site:
 
     @contextmanager
     def sensor(self) -> Iterator[Callable[[float], None]]:
-        """Publishes values of the pressure."""
+        """Publishes values of the pressure, as of now."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.username_pw_set("sensors", self.sensors)
         client.tls_set_context(ssl.create_default_context(cafile=self.authority.ca_file))
@@ -105,8 +105,9 @@ class Site:
         client.loop_start()
 
         def publish(value: float) -> None:
+            payload = {"value": value, "t": time.time_ns() // 1_000_000}
             client.publish(
-                "plant/works/boiler/pressure", json.dumps({"value": value}), qos=1
+                "plant/works/boiler/pressure", json.dumps(payload), qos=1
             ).wait_for_publish(LIMIT_S)
 
         try:
@@ -147,9 +148,10 @@ sites:
     assets: [{{id: boiler, name: The boiler, signals: boiler}}]
 signal_sets:
   boiler:
-    rows: {{by: exact}}
+    rows: {{by: exact, period: 200ms}}
+    lateness: 100ms
     idle: 60s
-    signals: [{{id: pressure, topic: "plant/{{site}}/{{asset}}/pressure", unit: kPa}}]
+    signals: [{{id: pressure, topic: "plant/{{site}}/{{asset}}/pressure", time: /t, unit: kPa}}]
 detectors:
   - {{id: high, kind: limit, signal: pressure, high: 900, window: {{width: 1s, hop: 1s}}}}
 alarms:
@@ -157,7 +159,7 @@ alarms:
 """
 
 
-def until(true: Callable[[], bool], told: Callable[[], str]) -> None:
+def until(true: Callable[[], object], told: Callable[[], str]) -> None:
     """Waits for an outcome; `told` is what to show where it does not come."""
     limit = time.monotonic() + LIMIT_S
     while not true():

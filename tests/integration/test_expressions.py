@@ -13,7 +13,8 @@ import yaml
 
 from tests.conftest import RunningKafka
 from tests.grafana import expressions
-from tests.integration.monitored_line import MonitoredLine, until
+from tests.integration.monitored_line import MonitoredLine, Plain
+from tests.integration.secure_site import until
 from tests.integration.test_monitoring import prometheus_program
 from tests.integration.troubled_line import PLANT, TroubledLine
 from tests.processes.alertmanager import Alertmanager
@@ -64,7 +65,8 @@ def test_every_expression_has_data(
     kafka: RunningKafka, topic_prefix: str, alertmanager: str, tmp_path: Path
 ) -> None:
     prefix = topic_prefix.rstrip(".")
-    line = MonitoredLine(tmp_path, kafka.bootstrap, PLANT.format(prefix=prefix))
+    rooms = Plain.of(tmp_path, kafka.bootstrap, PLANT.format(prefix=prefix))
+    line = MonitoredLine(rooms)
     missing = {**rules(), **dict(panels())}
     nobody = missing.pop(NOBODY)
     with (

@@ -1,40 +1,22 @@
 """A planted event of a running line ends as one e-mail and one webhook, and its end as another of
-each: edge, worker, exporter, Prometheus and Alertmanager, by the files under deploy/."""
+each: Kafka with TLS and SASL, Mosquitto with TLS and passwords, edge, worker, exporter, Prometheus
+and Alertmanager, by the files under deploy/."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import RunningKafka
-from tests.e2e.gauge import Gauge
-from tests.integration.monitored_line import MonitoredLine, until
+from tests.integration.monitored_line import MonitoredLine
+from tests.integration.secure_site import Site, until
 from tests.processes.alertmanager import Alertmanager
 from tests.processes.authority import Authority
 from tests.processes.deployed_prometheus import deployed_prometheus
-from tests.processes.mosquitto import Mosquitto
 from tests.processes.prometheus import find_prometheus
 from tests.processes.sinks import MailSink, WebhookSink
 
-PLANT = """
-vigia: 1
-mqtt: {{host: 127.0.0.1, port: {port}, client_id: {prefix}}}
-kafka: {{partitions: 2, prefix: {prefix}}}
-sites:
-  - id: works
-    assets: [{{id: boiler, name: The boiler, signals: boiler}}]
-signal_sets:
-  boiler:
-    rows: {{by: exact, period: 200ms}}
-    lateness: 100ms
-    idle: 60s
-    signals: [{{id: pressure, topic: "plant/{{site}}/{{asset}}/pressure", time: /t, unit: kPa}}]
-detectors:
-  - {{id: high, kind: limit, signal: pressure, high: 900, window: {{width: 1s, hop: 1s}}}}
-alarms:
-  - {{id: overpressure, detector: high, severity: critical}}
-"""
 LABELS = {
     "alertname": "ProcessAlarm",
     "site": "works",
@@ -95,14 +77,9 @@ def _quiet(manager: Alertmanager) -> dict[str, bool]:
 @pytest.mark.prometheus
 @pytest.mark.slow
 def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
-    kafka: RunningKafka,
-    topic_prefix: str,
-    mosquitto: Mosquitto,
-    alertmanager: str,
-    tmp_path: Path,
+    site: Site, alertmanager: str, tmp_path: Path
 ) -> None:
-    plant = PLANT.format(port=mosquitto.port, prefix=topic_prefix.rstrip("."))
-    line = MonitoredLine(tmp_path, kafka.bootstrap, plant)
+    line = MonitoredLine(site)
     with (
         MailSink(line.authority) as mail,
         WebhookSink(line.authority) as hook,
@@ -111,8 +88,13 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
         deployed_prometheus(
             prometheus_program(), tmp_path / "prom", line.asked, manager.port
         ) as server,
+        site.sensor() as publish,
     ):
-        gauge = Gauge(mosquitto.port)
+
+        def send(value: float, seconds: float) -> None:
+            for _ in range(int(seconds * 5)):
+                publish(value)
+                time.sleep(0.2)
 
         def told() -> str:
             seen = server.query("alarm:vigia_alarm_active:held")
@@ -120,7 +102,7 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
             return "\n".join([str(seen), str(server.targets()), manager.log[-1500:], *texts])
 
         def come(count: int, value: float) -> bool:
-            gauge.send(value, 0.4)
+            send(value, 0.4)
             return len(mail.mails) >= count and len(hook.calls) >= count
 
         def seen() -> bool:
@@ -134,15 +116,14 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
         until(lambda: not seen(), told)
         with line.exporter():
             until(seen, told)
-            gauge.send(1000.0, 3)
+            send(1000.0, 3)
             assert mail.subjects == ["Vigía: works/boiler: overpressure (critical)"]
             (call,) = hook.calls
             assert (call["status"], call["alerts"][0]["labels"]) == ("firing", LABELS)
             until(lambda: come(2, 100.0), told)
-            gauge.send(100.0, 3)
+            send(100.0, 3)
         assert mail.subjects[1:] == ["Vigía, over / fin: works/boiler: overpressure (critical)"]
         assert [(c["status"], len(c["alerts"])) for c in hook.calls[1:]] == [("resolved", 1)]
-        gauge.close()
     assert hook.refused == 0
     first = mail.mails[0]
     assert first["To"] == "operators@plant.example"
@@ -150,5 +131,5 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     assert body is not None
     assert "Hay una alarma del proceso." in body.get_content()
     said = manager.log + "".join(log.read_text() for log in logs)
-    for secret in (mail.password, hook.token, line.asked.password):
+    for secret in (mail.password, hook.token, line.asked.password, *site.passwords.values()):
         assert secret not in said

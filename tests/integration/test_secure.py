@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,19 +20,7 @@ from broker.producer import Producer
 from broker.refusal import refusal
 from broker.tls import tls_context
 from contracts.plant.model import Kafka
-from tests.conftest import RunningKafka
 from tests.integration.secure_site import ACLS, Site, until
-from tests.processes.mosquitto import Mosquitto, find_mosquitto
-
-
-@pytest.fixture
-def site(tmp_path: Path, kafka: RunningKafka, mosquitto: Mosquitto) -> Iterator[Site]:
-    """Beside the plain brokers, which say whether there are any at all."""
-    program = find_mosquitto()
-    assert program is not None
-    made = Site(tmp_path / "site", program)
-    with made.kafka, made.mosquitto:
-        yield made
 
 
 def alarms(site: Site) -> list[dict[str, object]]:
