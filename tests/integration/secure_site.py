@@ -18,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from broker.kafka_local import LocalKafka
 from broker.tether import spawn, stop
 from tests.processes.authority import Authority
-from tests.processes.secure_kafka import secure_kafka
+from tests.processes.secure_kafka import secure_kafka, stamp
 from tests.processes.secure_mosquitto import SecureMosquitto
 
 ROOMS = ("edge", "stream", "exporters", "operator", "admin")
@@ -55,6 +55,15 @@ class Site:
     def secret(self, room: str, password: str) -> None:
         """Writes what a room takes for its password."""
         (self.secrets / room).write_text(f"{password}\n")
+
+    def certificates(self, *, expired: bool) -> None:
+        """Both brokers start again, with others."""
+        for broker in (self.kafka, self.mosquitto):
+            broker.stop()
+        stamp(self.folder / "kafka", self.authority, expired=expired)
+        self.mosquitto.stamp(expired=expired)
+        for broker in (self.kafka, self.mosquitto):
+            broker.start()
 
     def vigia(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command, with this plant."""

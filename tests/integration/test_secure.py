@@ -172,3 +172,20 @@ def test_rights_that_are_missing_are_said_and_given_while_the_line_runs(
         with site.sensor() as publish:
             publish(1.0)
         _rows_arrive(site)
+
+
+def test_expired_certificates_are_said_and_renewed_while_the_edge_runs(
+    site: Site, tmp_path: Path
+) -> None:
+    site.vigia("topics", "create")
+    site.vigia("topics", "allow", str(ACLS))
+    site.certificates(expired=True)
+    with site.room("edge", "run", "--spool", str(tmp_path / "spool")) as log:
+        said = "the broker's certificate has expired"
+        until(lambda: re.search(rf"Kafka at \S+ {said}", log.read_text()), log.read_text)
+        until(lambda: re.search(rf"MQTT \S+ {said}", log.read_text()), log.read_text)
+        site.certificates(expired=False)
+        until(lambda: "MQTT: 1 topics" in log.read_text(), log.read_text)
+        with site.sensor() as publish:
+            publish(1.0)
+        _rows_arrive(site)
