@@ -15,6 +15,7 @@ _OF_CERTIFICATE = {
     64: "the broker's certificate is for another address",
 }
 _UNTRUSTED = "the broker's certificate is signed by nobody whom {path}.ca_file names"
+_ENDED = "the broker ended TLS: does it ask for a certificate, or refuse ours?"
 _ALERTS = {
     "CERTIFICATE_EXPIRED": "our certificate has expired, says the broker",
     "CERTIFICATE_REQUIRED": "the broker asks for a certificate: expected {path}.certificate_file",
@@ -76,4 +77,7 @@ def tls_fault(error: ssl.SSLError, path: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _OF_CERTIFICATE.get(error.verify_code, _UNTRUSTED).format(path=path)
     found = [text for word, text in _ALERTS.items() if word in (error.reason or "")]
-    return found[0].format(path=path) if found else f"TLS: {error.reason}"
+    if found:
+        return found[0].format(path=path)
+    # Why, the broker may have said, and the end of the connection has overtaken it.
+    return f"TLS: {error.reason}" if error.reason else _ENDED

@@ -145,7 +145,7 @@ async def test_a_stopped_producer_says_what_was_not_acknowledged(own_kafka: Loca
 
 
 async def test_no_kafka_is_said_after_the_time_given() -> None:
-    with pytest.raises(BrokerError, match="no Kafka answers at") as caught:
+    with pytest.raises(BrokerError, match="Connection refused") as caught:
         await Producer("127.0.0.1:9").start(timeout_s=0.5)
     assert caught.value.retriable
 

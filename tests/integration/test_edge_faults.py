@@ -142,7 +142,7 @@ async def test_it_stops_in_order_while_kafka_is_away(
         await load.run(20)
         assert edge.terminate() == 0
         edge.start(connected=False)
-        edge.wait_until(lambda: edge.said("Kafka at") == 2)
+        edge.wait_until(lambda: edge.said("edge/test: Kafka at") == 2)
         assert edge.terminate() == 0
         await asyncio.to_thread(own_kafka.start)
         edge.start()

@@ -83,7 +83,8 @@ def _every_listener_is_known_and_shut(site: Site) -> None:
 
 
 def _no_secret_was_printed(site: Site, logs: list[str]) -> None:
-    site.vigia("tail", "status", "--json", "--from-start", "--until-idle", "1")
+    # Each of three processes says something every second.
+    site.vigia("tail", "status", "--json", "--from-start", "--until-idle", "0.2")
     site.printed += [
         subprocess.run(
             [sys.executable, "-m", "vigia", *words], capture_output=True, text=True
