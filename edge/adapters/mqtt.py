@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-from contracts.errors import SourceError
+from contracts.errors import ConfigError, SourceError
 from contracts.plant.model import Mqtt
 from edge.adapters.agent import now_us
 from edge.adapters.mqtt_link import Link, VersionRefused
@@ -95,7 +95,13 @@ class MqttSource:
         self._connection += 1
         connection = self._connection
         session = Session(self._settings, self._version, self._limit)
-        client = session.client()
+        try:
+            client = session.client()
+        except ConfigError as error:
+            if connection == 1:
+                raise
+            # A certificate or a password that is being renewed may be there only in part.
+            raise SourceError(str(error)) from error
 
         def deliver(message: Publish) -> None:
             self._deliver(message, connection, listener)
@@ -127,7 +133,8 @@ class MqttSource:
         link, self._link = self._link, None
         if link is not None:
             link.close()
-            listener.on_connection_lost()
+            if link.accepted:
+                listener.on_connection_lost()
 
     def _deliver(self, message: Publish, connection: int, listener: Listener) -> None:
         topic, payload, qos, mid, retained = message

@@ -74,6 +74,12 @@ class Link:
         client.on_socket_close = self._socket_closed
         client.on_socket_register_write = self._want_write
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the broker let us in: before, no message can have come."""
+        done = self._accepted.done() and not self._accepted.cancelled()
+        return done and self._accepted.exception() is None
+
     async def open(self, connect: Callable[[], MQTTErrorCode], patience_s: float) -> None:
         """Connects by `connect`, which may block, and waits `patience_s` to be accepted.
 
