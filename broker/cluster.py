@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any, Literal
 
+from aiokafka.conn import collect_hosts
+
 from broker.secrets import read_secret
 from broker.tls import tls_context
 from contracts.errors import ConfigError
@@ -39,6 +41,14 @@ class Cluster:
     again: Callable[[], Cluster] | None = field(default=None, repr=False, compare=False)
     """Reads files and secrets once more."""
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError for an address that is none."""
+        try:
+            self.hosts()
+        except ValueError:
+            told = f"Kafka: expected HOST:PORT, got {self.bootstrap!r}"
+            raise ConfigError(told) from None
+
     @classmethod
     def of(cls, kafka: Kafka, who: Who, bootstrap: str | None = None) -> Cluster:
         """By what the plant file says of it, for `who` asks; at `bootstrap`, where that is given.
@@ -55,6 +65,10 @@ class Cluster:
 
     def __str__(self) -> str:
         return self.bootstrap
+
+    def hosts(self) -> list[tuple[str, int]]:
+        """Those of `bootstrap`; without a port Kafka's usual one."""
+        return [(host, port) for host, port, _ in collect_hosts(self.bootstrap, randomize=False)]
 
     @property
     def protocol(self) -> str:

@@ -23,9 +23,8 @@ async def refusal(where: Where) -> str | None:
     """Why the first of its brokers that does not let us in does not; None where all do. Opens a
     connection to each and closes it again."""
     kafka = cluster(where).fresh()
-    for address in kafka.bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if why := await _refused(kafka, host.strip("[]"), int(port)):
+    for host, port in kafka.hosts():
+        if why := await _refused(kafka, host, port):
             return why
     return None
 

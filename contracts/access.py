@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.errors import ConfigError
+from contracts.plant.lines import YamlError, load_with_lines
 from contracts.topics import TOPICS
 
-MAX_BYTES = 100_000
 _NAMES = tuple(topic.name for topic in TOPICS)
 
 
@@ -49,12 +48,16 @@ class Access(BaseModel):
 
 def read_access(text: bytes, name: str) -> Access:
     """What is in the file `name`. Raises ConfigError that names what is wrong in it."""
-    if len(text) > MAX_BYTES:
-        raise ConfigError(f"{name}: expected at most {MAX_BYTES} bytes")
     try:
-        return Access.model_validate(yaml.safe_load(text))
+        document, _, repeated = load_with_lines(text.decode("utf-8-sig"))
+        if repeated:
+            path, line = repeated[0]
+            raise ConfigError(f"{name}:{line}: {'.'.join(map(str, path))} stands here twice")
+        return Access.model_validate(document)
     except ValidationError as error:
         told = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise ConfigError("\n".join(f"{name}: {line}" for line in told)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: expected YAML: {error}") from None
+    except YamlError as error:
+        raise ConfigError(f"{name}:{error.line}: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}: expected UTF-8 text") from None

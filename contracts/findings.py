@@ -80,6 +80,8 @@ WHYS: dict[str, str] = {
     "the broker asks for a certificate": "el broker pide un certificado",
     "the broker's certificate has expired": "el certificado del broker ha caducado",
     "our certificate has expired, says the broker": "el broker dice que el nuestro ha caducado",
+    "the broker ended TLS": "el broker cerró el TLS",
+    "does it ask for a certificate, or refuse ours?": "¿pide un certificado o rechaza el nuestro?",
     "the broker speaks no TLS at this port": "el broker no habla TLS en este puerto",
     "nothing answers in time": "nada responde a tiempo",
     "it cannot be reached": "no se puede alcanzar",

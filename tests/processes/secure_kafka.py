@@ -8,8 +8,7 @@ from broker.kafka_local import LocalKafka
 from broker.loopback import HOST, free_port
 from broker.server_properties import KafkaSettings
 from tests.processes.authority import Authority
-
-PROPERTIES = Path(__file__).parents[2] / "deploy" / "kafka" / "server.properties"
+from tests.processes.deployed import deployed
 
 
 def secure_kafka(folder: Path, authority: Authority, users: dict[str, str]) -> LocalKafka:
@@ -28,12 +27,7 @@ def secure_kafka(folder: Path, authority: Authority, users: dict[str, str]) -> L
             "/etc/kafka/tls": str(tls),
             "/var/lib/kafka": str(data),
         }
-        made = PROPERTIES.read_text()
-        for here, there in swaps.items():
-            if here not in made:
-                raise ValueError(f"{PROPERTIES}: expected {here} in it")
-            made = made.replace(here, there)
-        return made
+        return deployed("kafka/server.properties", swaps)
 
     return LocalKafka(folder / "kafka", properties=text, users=users)
 

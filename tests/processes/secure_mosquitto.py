@@ -9,9 +9,8 @@ from pathlib import Path
 
 from broker.loopback import HOST
 from tests.processes.authority import Authority
+from tests.processes.deployed import DEPLOY, deployed
 from tests.processes.mosquitto import Mosquitto
-
-DEPLOYED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 
 
 class SecureMosquitto(Mosquitto):
@@ -24,7 +23,7 @@ class SecureMosquitto(Mosquitto):
         self._authority = authority
         for name in ("tls", "config", "data"):
             (folder / name).mkdir(parents=True)
-        shutil.copy(DEPLOYED / "acl", folder / "config" / "acl")
+        shutil.copy(DEPLOY / "mosquitto" / "acl", folder / "config" / "acl")
         passwords = folder / "config" / "passwords"
         passwords.touch(0o600)
         tool = shutil.which("mosquitto_passwd") or "mosquitto_passwd"
@@ -40,13 +39,7 @@ class SecureMosquitto(Mosquitto):
         shutil.copy(self._authority.ca_file, self._folder / "tls" / "ca.pem")
 
     def _config(self) -> str:
-        made = (DEPLOYED / "mosquitto.conf").read_text()
-        for here, there in {
-            "8883 0.0.0.0": f"{self.port} {HOST}",
-            "/mosquitto/": f"{self._folder}/",
-        }.items():
-            if here not in made:
-                raise ValueError(f"{DEPLOYED}/mosquitto.conf: expected {here} in it")
-            made = made.replace(here, there)
+        swaps = {"8883 0.0.0.0": f"{self.port} {HOST}", "/mosquitto/": f"{self._folder}/"}
+        made = deployed("mosquitto/mosquitto.conf", swaps)
         # It would become a user that may not read the test's folder.
         return made + ("user root\n" if os.geteuid() == 0 else "")

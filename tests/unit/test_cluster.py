@@ -53,6 +53,13 @@ def test_a_password_that_is_renewed_is_taken_and_one_that_is_gone_stays(tmp_path
     assert made.fresh().options()["sasl_plain_password"] == "first"
 
 
+@pytest.mark.parametrize("address", ["kafka:nine", "kafka:9092,other:x"])
+def test_an_address_that_is_none_is_named(address: str) -> None:
+    with pytest.raises(ConfigError, match=f"expected HOST:PORT, got '{address}'"):
+        cluster(address)
+    assert cluster("a:1, [::1]:2,c").hosts() == [("a", 1), ("::1", 2), ("c", 9092)]
+
+
 def test_without_an_address_it_is_an_error() -> None:
     with pytest.raises(ConfigError, match="--kafka"):
         Cluster.of(Kafka(), "edge")

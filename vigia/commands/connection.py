@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ def connect(
     plant_file: Path | None, kafka: str | None, prefix: str | None, who: Who = "operator"
 ) -> Connection:
     """What the options mean together, for `who` asks. Raises ConfigError."""
+    # Why Kafka does not answer is said once, by the error that ends the command.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     plant = load_plant(plant_file) if plant_file else None
     theirs = plant.kafka if plant else Kafka()
     at = kafka or theirs.bootstrap or DEFAULT_BOOTSTRAP

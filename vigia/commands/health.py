@@ -26,7 +26,7 @@ def process(file: Path, alive: bool) -> None:
     from contracts.health import Health
 
     try:
-        said = Health.read(file.read_text(encoding="utf-8"))
+        said = Health.read(file.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         _end(f"{file}: {error.strerror}: the process has not begun, or has ended")
     except DecodeError as error:
