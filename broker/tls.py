@@ -35,26 +35,33 @@ def tls_context(door: Door, path: str) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=door.ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"{path}.ca_file {door.ca_file}: {_unread(error)}") from None
-    if door.certificate_file is not None:
-        # Opened before, since OpenSSL does not say which of the two it could not.
-        _opened(f"{path}.certificate_file", door.certificate_file)
-        _opened(f"{path}.key_file", door.key_file or "")
-        try:
-            # Without a password OpenSSL would ask for one at the terminal.
-            context.load_cert_chain(door.certificate_file, door.key_file, password=_no_password)
-        except (OSError, ssl.SSLError, ValueError) as error:
-            where = f"{path}.certificate_file {door.certificate_file} with {door.key_file}"
-            raise ConfigError(f"{where}: {_unread(error)}") from None
+    if door.certificate_file is not None and door.key_file is not None:
+        fields = f"{path}.certificate_file", f"{path}.key_file"
+        show(context, Path(door.certificate_file), Path(door.key_file), fields)
     return context
+
+
+def show(context: ssl.SSLContext, certificate: Path, key: Path, fields: tuple[str, str]) -> None:
+    """Lets `context` show this certificate. `fields` are where the two files are named. Raises
+    ConfigError as above."""
+    # Opened before, since OpenSSL does not say which of the two it could not.
+    for field, file in zip(fields, (certificate, key), strict=True):
+        _opened(field, file)
+    try:
+        # Without a password OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        where = f"{fields[0]} {certificate} with {key}"
+        raise ConfigError(f"{where}: {_unread(error)}") from None
 
 
 def _no_password() -> str:
     raise ValueError("the key is locked by a password: expected one without")
 
 
-def _opened(field: str, file: str) -> None:
+def _opened(field: str, file: Path) -> None:
     try:
-        with Path(file).open("rb"):
+        with file.open("rb"):
             return
     except OSError as error:
         raise ConfigError(f"{field} {file}: {error.strerror}") from None

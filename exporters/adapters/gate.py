@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broker.tls import show
 from contracts.errors import ConfigError
 from contracts.users import fit_secret, users_in
 
@@ -88,16 +89,11 @@ def _text(file: Path, what: str) -> str:
 
 def _tls(certificate: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-        if client_ca is not None:
+    show(context, certificate, key, ("--tls-certificate", "--tls-key"))
+    if client_ca is not None:
+        try:
             context.load_verify_locations(client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError, ValueError) as error:
-        files = ", ".join(str(file) for file in (certificate, key, client_ca) if file is not None)
-        raise ConfigError(f"TLS by {files}: {getattr(error, 'reason', None) or error}") from None
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"--client-ca {client_ca}: {error.strerror or error}") from None
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is locked by a password: expected one without")

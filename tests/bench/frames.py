@@ -56,16 +56,22 @@ async def frames(bootstrap: str, folder: Path, rounds: int) -> list[dict[str, An
     for number in range(rounds):
         print(f"frames, round {number + 1} of {rounds}", file=sys.stderr)
         runs[BARE].append(_bare(clips[FAST], package))
-        runs[LINE].append(await Play(bootstrap, clips[FAST], f"all{number}", FAST).waiting())
+        waiting = Play(bootstrap, clips[FAST], f"all{number}", FAST)
+        runs[LINE].append(await waiting.waiting())
         live = Play(bootstrap, clips[FAST], f"live{number}", FAST)
         runs[LIVE].append(await live.live())
         latencies.append(await live.latencies_ms())
+        runs["edge"].append(live.edge_ms)
+        runs["worker, frames that wait"].append(waiting.worker_ms)
+        runs["worker, frames as they come"].append(live.worker_ms)
         plant = Play(bootstrap, clips[SLOW], f"slow{number}", KEPT)
         runs["cameras"].append(await plant.live() / KEPT)
     found = [figure(BARE, "frames/s a core", runs[BARE])]
     found += [figure(one, "frames/s a core", runs[one], BARE, runs[BARE]) for one in (LINE, LIVE)]
     name = f"720p cameras, {KEPT} of {SLOW} frames/s"
     found.append(figure(name, "cameras a core", runs["cameras"]))
+    for of in ("edge", "worker, frames that wait", "worker, frames as they come"):
+        found.append(figure(f"processor time of a frame, {of}", "ms", runs[of]))
     together = [one for part in latencies for one in part]
     for q in (50, 99):
         name = f"frame to acknowledged alarm, {len(together)} alarms, p{q}"
@@ -116,6 +122,7 @@ class Play:
         plant = self._folder / "plant.yaml"
         plant.write_text(_plant(prefix, clip, kept))
         self._line = Line(bootstrap, prefix, 4, plant, [])
+        self.edge_ms = self.worker_ms = 0.0
 
     async def live(self, look: Callable[[int], None] | None = None) -> float:
         """Frames for each second of processor time of edge and worker, both at work at once. The
@@ -125,7 +132,7 @@ class Play:
         begun = _cpu(worker)
         spent = await self._edge()
         await self._done()
-        return await self._seen(spent + _cpu(worker) - begun)
+        return await self._seen(spent, _cpu(worker) - begun)
 
     async def waiting(self, look: Callable[[int], None] | None = None) -> float:
         """The same, where the worker starts when all frames are written."""
@@ -135,7 +142,7 @@ class Play:
         spent = await self._edge()
         worker = await self._worker("b", look)
         await self._done()
-        return await self._seen(spent + _cpu(worker) - start_up)
+        return await self._seen(spent, _cpu(worker) - start_up)
 
     async def _worker(self, name: str, look: Callable[[int], None] | None = None) -> psutil.Process:
         """A worker that has told that it is there, and has settled."""
@@ -169,9 +176,9 @@ class Play:
             await asyncio.sleep(0.5)
         await asyncio.sleep(2)
 
-    async def _seen(self, spent: float) -> float:
-        """Frames a second of those that were `spent`: those that the image model scored, among
-        the readings that windows are made of."""
+    async def _seen(self, edge_s: float, worker_s: float) -> float:
+        """Frames a second of those that edge and worker spent: those that the image model scored,
+        among the readings that windows are made of."""
         self._line.close()
         count, decoder = 0, ReadingDecoder()
         topic = f"{self._line.prefix}.readings"
@@ -180,7 +187,8 @@ class Play:
             count += int(np.isfinite(batch.values[:, batch.signals.index("spots")]).sum())
         if count < 0.5 * self._frames:
             raise SystemExit(f"bench: {count} of {self._frames} frames were looked at")
-        return count / spent
+        self.edge_ms, self.worker_ms = 1000 * edge_s / count, 1000 * worker_s / count
+        return count / (edge_s + worker_s)
 
     async def latencies_ms(self) -> list[float]:
         """Of every alarm that was raised."""
