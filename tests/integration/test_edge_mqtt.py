@@ -182,6 +182,31 @@ async def test_tls_and_a_password_from_a_file(secure: Mosquitto, tmp_path: Path)
     assert [json.loads(payload)[0] for payload in ears.payloads] == list(range(300))
 
 
+async def test_a_password_that_is_gone_for_a_moment_ends_no_source(
+    secure: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD)
+    settings = Mqtt(
+        port=secure.port,
+        username="edge",
+        password=Secret(file=str(file)),
+        ca_file=str(TLS / "ca.crt"),
+    )
+    source = MqttSource(settings, limit=10)
+    task = asyncio.create_task(source.run(["a"], Ears()))
+    await until(lambda: source.connected)
+    file.unlink()
+    await asyncio.to_thread(secure.stop)
+    await asyncio.to_thread(secure.start)
+    await until(lambda: task.done() or f"secret file {file}" in caplog.text)
+    file.write_text(PASSWORD)
+    await until(lambda: task.done() or source.connected)
+    assert source.connected
+    task.cancel()
+    await asyncio.wait([task])
+
+
 async def test_without_the_right_password_it_keeps_trying_and_never_prints_it(
     secure: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,9 +167,7 @@ def test_tls_needs_both_files_and_usable_ones(tmp_path: Path) -> None:
         Gate.of(certificate=one.certificate)
     with pytest.raises(ConfigError, match="--tls-certificate"):
         Gate.of(client_ca=authority.ca_file)
-    with pytest.raises(
-        ConfigError, match="the key is not that of the certificate"
-    ):
+    with pytest.raises(ConfigError, match="the key is not that of the certificate"):
         Gate.of(certificate=one.certificate, key=other.key)
 
 
