@@ -49,16 +49,18 @@ class MqttSource:
     async def run(self, topics: Sequence[str], listener: Listener) -> None:
         """Subscribes and delivers; reconnects for ever."""
         self._topics = frozenset(topics)
-        retry_s, failures = _RETRY_S[0], 0
+        retry_s, failures, said = _RETRY_S[0], 0, set[str]()
         while True:
             try:
                 await self._session(topics, listener)
             except SourceError as error:
                 if self._connected:
-                    retry_s, failures = _RETRY_S[0], 0
-                if failures % _SAY_AGAIN == 0:
+                    retry_s, failures, said = _RETRY_S[0], 0, set()
+                # Each reason once, and then seldom.
+                if failures % _SAY_AGAIN == 0 or str(error) not in said:
                     where = f"{self._settings.host}:{self._settings.port}"
                     _log.warning("MQTT %s: %s; trying again", where, error)
+                said.add(str(error))
                 failures += 1
             finally:
                 self._end(listener)
