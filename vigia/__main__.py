@@ -16,6 +16,7 @@ _COMMANDS = {
     "alarms": Lazy("vigia.commands.alarms:alarms", "Show the present state of all alarms."),
     "evidence": Lazy("vigia.commands.evidence:evidence", "The pictures behind camera alarms."),
     "kafka": Lazy("vigia.commands.kafka:kafka", "Apache Kafka itself, by settings of your own."),
+    "users": Lazy("vigia.commands.users:users", "Give Kafka's users their passwords."),
     "health": Lazy("vigia.commands.health:health", "Whether a process works, by its health file."),
     "edge": Lazy("edge.__main__:cli", "The agent at a site: MQTT in, Kafka out."),
     "stream": Lazy("stream.__main__:cli", "The workers: windows, detectors, alarms."),

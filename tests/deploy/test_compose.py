@@ -118,7 +118,7 @@ def test_the_commands_exist(compose: Any) -> None:
         for name, service in compose["services"].items()
         if service["image"].startswith("vigia")
     }
-    assert len(ours) == 7
+    assert len(ours) == 8
     for service in ours.values():
         parsed(service["command"])
         test = service.get("healthcheck", {}).get("test", [])

@@ -34,7 +34,7 @@ def test_every_line_is_known() -> None:
     known = starting(
         "deploy/secrets/make", "/opt/vigia/deploy/secrets/make", "vigia ", "docker compose ",
         "kubectl ", "systemctl ", "systemd-sysusers ", "systemd-tmpfiles ", "install ",
-        "/opt/vigia/bin/vigia alarms ", "sed ", *ELSEWHERE,
+        "/opt/vigia/bin/vigia alarms ", "sed ", "rm ", *ELSEWHERE,
     )  # fmt: skip
     assert LINES
     assert [line for line in LINES if line not in known] == []
@@ -65,7 +65,7 @@ def test_a_command_of_compose_names_what_is_there(line: str) -> None:
         assert compose["services"][service]["environment"]["VIGIA_PLANT"]
         parsed(words)
         return
-    options = {"-d", "--no-deps", "--tail", "50"}
+    options = {"-d", "--no-deps", "--force-recreate", "--tail", "50"}
     assert {word for word in rest if word not in options} <= set(compose["services"])
 
 
@@ -139,6 +139,18 @@ def test_secrets_are_made_as_it_says(tmp_path: Path) -> None:
                           r"/[\w.-]+)`", PAGE))  # fmt: skip
     assert len(told) >= 6
     assert [one for one in told if not (tmp_path / "s" / one).exists()] == []
+
+
+@pytest.mark.parametrize("line", starting("rm "))
+def test_what_is_removed_to_be_made_anew_is_made(line: str, tmp_path: Path) -> None:
+    (file,) = shlex.split(line)[1:]
+    name = re.sub("^(/etc/vigia/secrets|.secrets)/", "", file)
+    make = [str(ROOT / "deploy" / "secrets" / "make"), str(tmp_path)]
+    subprocess.run(make, check=True, capture_output=True)
+    old = (tmp_path / name).read_text(encoding="utf-8")
+    (tmp_path / name).unlink()
+    subprocess.run(make, check=True, capture_output=True)
+    assert (tmp_path / name).read_text(encoding="utf-8") != old
 
 
 def test_every_variable_of_compose_is_told() -> None:

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.kafka_local import LocalKafka
+from broker.loopback import HOST, free_port
 from broker.tether import spawn, stop
 from tests.processes.authority import Authority
 from tests.processes.secure_kafka import secure_kafka, stamp
@@ -34,8 +35,10 @@ class Site:
         self.authority = Authority(folder / "authority")
         self.passwords = {room: f"secret-of-{room}-0123456789" for room in ROOMS}
         self.sensors = "secret-of-the-sensors"
+        self.internal = free_port()
+        users = {f"vigia-{room}": password for room, password in self.passwords.items()}
         self.kafka: LocalKafka = secure_kafka(
-            folder / "kafka", self.authority, {f"vigia-{r}": p for r, p in self.passwords.items()}
+            folder / "kafka", self.authority, users, self.internal
         )
         self.mosquitto = SecureMosquitto(
             mosquitto,
@@ -65,9 +68,23 @@ class Site:
         for broker in (self.kafka, self.mosquitto):
             broker.start()
 
+    def set_passwords(
+        self, text: str, certificate: Path, *, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """`vigia users` with a file of this text, by the listener at which the broker speaks to
+        itself."""
+        file = self.folder / "users"
+        file.write_text(text)
+        words = ["users", str(file), "--kafka", f"{HOST}:{self.internal}"]
+        words += ["--ca-file", str(self.authority.ca_file), "--certificate-file", str(certificate)]
+        return self._ran(words, check)
+
     def vigia(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command, with this plant."""
-        argv = [sys.executable, "-m", "vigia", *words, "--plant", str(self.plant)]
+        return self._ran([*words, "--plant", str(self.plant)], check)
+
+    def _ran(self, words: Sequence[str], check: bool) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "vigia", *words]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=LIMIT_S)
         self.printed += [done.stdout, done.stderr]
         if check and done.returncode:

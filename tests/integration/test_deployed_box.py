@@ -138,6 +138,7 @@ def test_a_box_as_it_is_deployed(box: Box) -> None:
         stack.enter_context(box.running("mosquitto", [program, "-c", conf]))
         assert not well("kafka", at)
         until(lambda: well("kafka", at, "--ca-file", ca), log.read_text)
+        _passwords_are_renewed(box)
         for task in (["create"], ["allow", str(DEPLOY / "kafka" / "acls.yaml")]):
             done = box.vigia("topics", *task, *plant)
             assert done.returncode == 0, done.stderr
@@ -164,6 +165,19 @@ def test_a_box_as_it_is_deployed(box: Box) -> None:
         assert shown.returncode == 0, shown.stderr
     assert list((box.folder / "scratch").iterdir()) == []
     _no_secret_is_told(box)
+
+
+def _passwords_are_renewed(box: Box) -> None:
+    """With Kafka running: the rooms that start later know no other."""
+    tls = box.secrets / "kafka"
+    for name in ("edge", "admin"):
+        (box.secrets / "rooms" / f"kafka-{name}").unlink()
+    words = [sys.executable, str(DEPLOY / "secrets" / "make"), str(box.secrets)]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    words = ["users", str(tls / "users"), "--kafka", f"{HOST}:{box.inner}", "--wait", "60"]
+    words += ["--ca-file", str(tls / "ca.pem"), "--certificate-file", str(tls / "internal.pem")]
+    done = box.vigia(*words)
+    assert done.stdout.count("password set: vigia-") == 5, done.stderr
 
 
 def _mosquitto_is_well(box: Box) -> None:
@@ -241,6 +255,25 @@ def test_secrets_that_are_there_stay_and_are_for_their_readers(tmp_path: Path) -
     text = (tmp_path / "s" / "mosquitto" / "server.crt.pem").read_text()
     names = subprocess.run(shown, input=text, check=True, capture_output=True, text=True).stdout
     assert "DNS:box.example" in names
+
+
+def test_a_password_that_was_renewed_is_in_the_lists_of_users(tmp_path: Path) -> None:
+    make = [sys.executable, str(DEPLOY / "secrets" / "make"), str(tmp_path)]
+    subprocess.run(make, check=True, capture_output=True)
+    lists = [tmp_path / name for name in ("kafka/users", "mosquitto/passwords")]
+    for file in lists:
+        file.write_text(f"{file.read_text()}theirs:as it was\n")
+    before = [file.read_text().splitlines() for file in lists]
+    for name in ("kafka-edge", "mqtt-edge"):
+        (tmp_path / "rooms" / name).unlink()
+    subprocess.run(make, check=True, capture_output=True)
+    after = [file.read_text().splitlines() for file in lists]
+    for old, new in zip(before, after, strict=True):
+        changed = [here for here, there in zip(old, new, strict=True) if here != there]
+        assert [line.split(":")[0] for line in changed] == ["vigia-edge"]
+        assert new[-1] == "theirs:as it was"
+    told = (tmp_path / "rooms" / "kafka-edge").read_text()
+    assert f"vigia-edge:{told}" in after[0]
 
 
 def test_no_two_sites_have_one_secret(tmp_path: Path) -> None:

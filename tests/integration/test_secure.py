@@ -132,6 +132,28 @@ async def test_why_kafka_does_not_let_us_in_is_said(site: Site) -> None:
     assert "without TLS" in (await refusal(plain) or "")
 
 
+async def test_a_password_is_changed_while_kafka_runs(site: Site) -> None:
+    broker = site.folder / "kafka" / "tls" / "internal.pem"
+    new = {room: f"another-secret-of-{room}-0123456789" for room in ("edge", "admin")}
+    text = "".join(f"vigia-{room}:{password}\n" for room, password in new.items())
+    done = await asyncio.to_thread(site.set_passwords, text, broker)
+    assert done.stdout == "password set: vigia-edge\npassword set: vigia-admin\n"
+    for room, password in new.items():
+        assert await refusal(_as(site, room, password)) is None
+        said = f"the broker knows no user vigia-{room} with this password"
+        assert await refusal(_as(site, room)) == said
+    assert await refusal(_as(site, "stream")) is None
+
+    stranger = site.authority.issue("stranger").both
+    done = await asyncio.to_thread(site.set_passwords, text, stranger, check=False)
+    assert done.returncode == 2
+    at = f"127.0.0.1:{site.internal}"
+    assert done.stderr == f"vigia: Kafka at {at}: whom we come as may not set passwords\n"
+    for room, password in new.items():
+        assert await refusal(_as(site, room, password)) is None
+        assert password not in done.stdout + done.stderr
+
+
 def test_a_wrong_password_is_said_and_mended_while_the_edge_runs(
     site: Site, tmp_path: Path
 ) -> None:

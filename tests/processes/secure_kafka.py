@@ -11,18 +11,21 @@ from tests.processes.authority import Authority
 from tests.processes.deployed import deployed
 
 
-def secure_kafka(folder: Path, authority: Authority, users: dict[str, str]) -> LocalKafka:
-    """Not started. Only ports and paths differ from the file."""
+def secure_kafka(
+    folder: Path, authority: Authority, users: dict[str, str], internal: int | None = None
+) -> LocalKafka:
+    """Not started. Only ports and paths differ from the file. `internal` is the port at which the
+    broker speaks to itself; default: a free one."""
     tls = folder / "tls"
     tls.mkdir(parents=True)
     stamp(folder, authority, expired=False)
-    internal = free_port()
+    inner = internal or free_port()
 
     def text(settings: KafkaSettings, data: Path) -> str:
         swaps = {
             "0.0.0.0:9092": f"{HOST}:{settings.port}",
             "kafka:9092": f"{HOST}:{settings.port}",
-            "127.0.0.1:9093": f"{HOST}:{internal}",
+            "127.0.0.1:9093": f"{HOST}:{inner}",
             "127.0.0.1:9094": f"{HOST}:{settings.controller_port}",
             "/etc/kafka/tls": str(tls),
             "/var/lib/kafka": str(data),
