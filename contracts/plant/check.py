@@ -106,8 +106,14 @@ def _explain(error: Any) -> tuple[Path, str]:
         case "too_long":
             text = f"expected at most {error['ctx']['max_length']} items, got {_size(error)}"
         case kind if not kind.startswith("value_error"):
-            text = f"{_in_yaml(text)}, got {_short(error['input'])}"
+            # Who writes a password here is told where it belongs, and it is not told to others.
+            got = "something else" if _SECRET in path else _short(error["input"])
+            text = f"{_in_yaml(text)}, got {got}"
     return path, text
+
+
+_SECRET = "password"
+"""The key under which a secret is named."""
 
 
 _WORDS = {

@@ -224,7 +224,6 @@ class FaustLog:
         self._app = _App(
             group,
             broker=[f"kafka://{one.strip()}" for one in str(bootstrap).split(",")],
-            broker_credentials=_credentials(cluster(bootstrap)),
             broker_client_id=client_id,
             store="memory://",
             autodiscover=False,
@@ -253,6 +252,8 @@ class FaustLog:
 
     async def run(self) -> None:
         """See ports.Log."""
+        # Those of now: while Kafka let nobody in, somebody may have mended them.
+        self._app.conf.broker_credentials = _credentials(cluster(self._where).fresh())
         self._app.finalize()
         starting = asyncio.create_task(self._app.start(), name="starting")
         tasks = [asyncio.create_task(lane.work(), name=lane.topic) for lane in self._lanes.values()]
