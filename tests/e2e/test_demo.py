@@ -38,6 +38,9 @@ def test_a_short_demo_finds_what_it_planted(vigia: Start, tmp_path: Path) -> Non
     url = demo.text.split("metrics: ")[1].split()[0]
     with urlopen(url, timeout=10) as page:
         assert b"vigia_" in page.read()
+    # Kafka's two, the MQTT broker's, the metrics', and the cameras'.
+    assert len(demo.listeners()) == 5
+    assert {address for _, address in demo.listeners()} == {"127.0.0.1"}
     assert demo.wait(180) == 0, demo.text
     report = json.loads(file.read_text(encoding="utf-8"))
     assert set(report) == KEYS

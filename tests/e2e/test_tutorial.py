@@ -130,6 +130,9 @@ def check(reader: Reader, run: MarkedProcess) -> None:
     assert "CLEARED" in alerts
     assert "alarms, in another terminal: vigia alarms --plant plant.yaml" in run.text
     assert any("mosquitto" in process.name() for process in run.family())
+    # Kafka's two, the broker's and the metrics'.
+    assert len(run.listeners()) == 4
+    assert {address for _, address in run.listeners()} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize(

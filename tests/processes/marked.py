@@ -57,6 +57,15 @@ class MarkedProcess:
         """Every living process with the mark."""
         return [process for process in psutil.process_iter() if self._is_mine(process)]
 
+    def listeners(self) -> list[tuple[str, str]]:
+        """Of every TCP listener of the family: the program and the address."""
+        return sorted(
+            (Path((_command_line(process) or ["?"])[0]).name, one.laddr.ip.removeprefix("::ffff:"))
+            for process in self.family()
+            for one in process.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN
+        )
+
     def find(self, *words: str) -> psutil.Process:
         """The member of the family whose command line has all these words."""
         found = [process for process in self.family() if set(words) <= set(_command_line(process))]
