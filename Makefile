@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards bundle sbom lock clean
+.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards grafana-schema bundle sbom lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ models: $(VENV)-train/.stamp-train ## rebuild the shipped models from data that 
 
 dashboards: $(VENV)/.stamp-dev ## write deploy/grafana/dashboards anew
 	@$(BIN)/python -m deploy.grafana
+
+grafana-schema: ## make the schema of Grafana's dashboards anew from its own types (node and npm)
+	@scripts/grafana-schema
 
 bundle: setup ## one archive (in dist) from which a box installs and runs with its network off
 	@scripts/bundle

@@ -86,9 +86,20 @@ def _head(board: Board, lang: Language) -> builders.Dashboard:
     )
 
 
+class _Choice(builders.QueryVariable):
+    """The library gives every variable what belongs to intervals alone; the schema knows no such
+    keys."""
+
+    def build(self) -> dashboard.VariableModel:
+        """Without them."""
+        made = super().build()
+        made.auto = made.auto_min = made.auto_count = None
+        return made
+
+
 def _variable(one: Variable, lang: Language) -> builders.QueryVariable:
     made = (
-        builders.QueryVariable(one.name)
+        _Choice(one.name)
         .label(one.title[lang])
         .datasource(SOURCE)
         .query(one.query)
@@ -160,14 +171,19 @@ def _steps(warn: float | None) -> builders.ThresholdsConfig:
 
 
 def _lines(one: Panel, lang: Language) -> Drawn:
-    legend = common_builders.VizLegendOptions().show_legend(True)
-    legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
-    made = timeseries.Panel().legend(legend)
+    made = timeseries.Panel().legend(_legend())
     return made.min(0) if one.unit == "ops" else made
 
 
+def _legend() -> common_builders.VizLegendOptions:
+    legend = common_builders.VizLegendOptions().show_legend(True)
+    return legend.display_mode(common.LegendDisplayMode.LIST).placement(
+        common.LegendPlacement.BOTTOM
+    )
+
+
 def _states(one: Panel, lang: Language) -> Drawn:
-    made = statetimeline.Panel()
+    made = statetimeline.Panel().row_height(0.9).legend(_legend())
     if one.means is None:
         return made.thresholds(_steps(1))
     none, some = _MEANINGS[one.means]
@@ -187,8 +203,10 @@ def _table(one: Panel, lang: Language) -> Drawn:
     else:
         renamed["Value"] = say("For", "Desde hace")[lang]
     options = {"excludeByName": hidden, "renameByName": renamed}
-    return table.Panel().with_transformation(
-        dashboard.DataTransformerConfig(id_val="organize", options=options)
+    return (
+        table.Panel()
+        .show_header(True)
+        .with_transformation(dashboard.DataTransformerConfig(id_val="organize", options=options))
     )
 
 
