@@ -25,7 +25,7 @@ from contracts.errors import BrokerError
 from tests.processes.alertmanager import find_alertmanager
 from tests.processes.clocks import find_faketime
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
-from tests.processes.prometheus import Prometheus, find_prometheus, scrapes
+from tests.processes.prometheus import Prometheus, find_prometheus, scraping
 from tests.processes.rtsp import RtspServer, rtsp_is_here
 
 # A shell starts what runs in its background with SIGINT ignored, and that is inherited: the
@@ -185,7 +185,7 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[int], Prometheus]]:
 
     def start(scrape_port: int) -> Prometheus:
         folder = tmp_path / f"prometheus-{len(started)}"
-        started.append(Prometheus(program, folder, scrapes(scrape_port)))
+        started.append(scraping(program, folder, scrape_port))
         started[-1].start()
         return started[-1]
 

@@ -17,10 +17,8 @@ from broker.topics import create_topics
 from contracts.plant import read_plant
 from tests.integration.secure_site import ACLS, Site
 from tests.processes.authority import Authority
-from tests.processes.deployed_prometheus import Asked
+from tests.processes.composed import made_secrets
 from vigia.commands.topics import topic_specs
-
-PASSWORD = "secret-of-prometheus"
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,9 @@ class MonitoredLine:
     def __init__(self, rooms: Site | Plain) -> None:
         self._rooms = rooms
         self.authority = rooms.authority
-        self.asked = Asked(free_port(), PASSWORD, self.authority.ca_file)
-        self._users = rooms.folder / "users"
-        self._users.write_text(f"prometheus:{PASSWORD}\n")
+        self.port = free_port()
+        """The exporter's."""
+        self.made = made_secrets(rooms.folder / "made")
         if isinstance(rooms, Site):
             rooms.vigia("topics", "create")
             rooms.vigia("topics", "allow", str(ACLS))
@@ -67,10 +65,14 @@ class MonitoredLine:
     @contextmanager
     def exporter(self) -> Iterator[Path]:
         """It shows metrics over TLS to who knows the password."""
-        pair = self.authority.issue("exporters")
-        tls = ("--tls-certificate", str(pair.certificate), "--tls-key", str(pair.key))
-        where = ("--host", HOST, "--port", str(self.asked.port), "--users-file", str(self._users))
-        with self._rooms.room("exporters", "prometheus", *where, *tls) as log:
+        made = self.made / "rooms"
+        words = (
+            *("--host", HOST, "--port", str(self.port)),
+            *("--users-file", str(made / "metrics-users")),
+            *("--tls-certificate", str(made / "exporters.crt.pem")),
+            *("--tls-key", str(made / "exporters.key.pem")),
+        )
+        with self._rooms.room("exporters", "prometheus", *words) as log:
             yield log
 
     @contextmanager

@@ -19,7 +19,7 @@ from tests.integration.test_monitoring import prometheus_program
 from tests.integration.troubled_line import PLANT, TroubledLine
 from tests.processes.alertmanager import Alertmanager
 from tests.processes.deployed import DEPLOY
-from tests.processes.deployed_prometheus import deployed_prometheus
+from tests.processes.deployed_prometheus import DeployedPrometheus
 from tests.processes.prometheus import Prometheus
 from tests.processes.sinks import MailSink, WebhookSink
 
@@ -73,10 +73,19 @@ def test_every_expression_has_data(
         WebhookSink(line.authority) as hook,
         # Nobody takes its mail: that is one of the alerts.
         Alertmanager(
-            alertmanager, tmp_path / "am", line.authority.ca_file, MailSink(line.authority), hook
+            alertmanager,
+            tmp_path / "am",
+            line.made,
+            line.authority.ca_file,
+            MailSink(line.authority),
+            hook,
         ) as manager,
-        deployed_prometheus(
-            prometheus_program(), tmp_path / "prom", line.asked, manager.port
+        DeployedPrometheus(
+            prometheus_program(),
+            tmp_path / "prom",
+            line.made,
+            exporter=line.port,
+            alertmanager=manager.port,
         ) as server,
     ):
 

@@ -5,6 +5,8 @@ and Alertmanager, by the files under deploy/."""
 from __future__ import annotations
 
 import time
+import urllib.error
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from tests.integration.monitored_line import MonitoredLine
 from tests.integration.secure_site import Site, until
 from tests.processes.alertmanager import Alertmanager
 from tests.processes.authority import Authority
-from tests.processes.deployed_prometheus import deployed_prometheus
+from tests.processes.composed import made_secrets
+from tests.processes.deployed_prometheus import DeployedPrometheus
+from tests.processes.door import Door
 from tests.processes.prometheus import find_prometheus
 from tests.processes.sinks import MailSink, WebhookSink
 
@@ -32,6 +36,18 @@ def prometheus_program() -> str:
     if program is None:
         pytest.skip("no Prometheus: install Debian's package prometheus")
     return program
+
+
+def nobody_else_comes_in(door: Door, another_ca: Path) -> None:
+    """`door` opens, and not without TLS, without a password or with another, or for who trusts
+    another authority."""
+    assert door.refusal("/metrics") is None
+    assert replace(door, user="").refusal("/metrics") == 401
+    assert replace(door, password="secret-of-nobody").refusal("/metrics") == 401
+    assert replace(door, user="root").refusal("/metrics") == 401
+    assert replace(door, ca_file=None).refusal("/metrics") == 400
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        replace(door, ca_file=another_ca).refusal("/metrics")
 
 
 INHIBITED = {
@@ -57,7 +73,14 @@ def test_what_an_alarm_keeps_quiet(alertmanager: str, tmp_path: Path) -> None:
     with (
         MailSink(authority) as mail,
         WebhookSink(authority) as hook,
-        Alertmanager(alertmanager, tmp_path / "am", authority.ca_file, mail, hook) as manager,
+        Alertmanager(
+            alertmanager,
+            tmp_path / "am",
+            made_secrets(tmp_path / "made"),
+            authority.ca_file,
+            mail,
+            hook,
+        ) as manager,
     ):
         manager.post([*causes, *others])
         until(lambda: len(manager.alerts()) == len(causes) + len(others), lambda: manager.log)
@@ -83,10 +106,16 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     with (
         MailSink(line.authority) as mail,
         WebhookSink(line.authority) as hook,
-        Alertmanager(alertmanager, tmp_path / "am", line.authority.ca_file, mail, hook) as manager,
+        Alertmanager(
+            alertmanager, tmp_path / "am", line.made, line.authority.ca_file, mail, hook
+        ) as manager,
         line.senses() as logs,
-        deployed_prometheus(
-            prometheus_program(), tmp_path / "prom", line.asked, manager.port
+        DeployedPrometheus(
+            prometheus_program(),
+            tmp_path / "prom",
+            line.made,
+            exporter=line.port,
+            alertmanager=manager.port,
         ) as server,
         site.sensor() as publish,
     ):
@@ -108,6 +137,8 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
         def seen() -> bool:
             return bool(server.query('up{job="vigia"} == 1'))
 
+        for door in (manager.door, server.door):
+            nobody_else_comes_in(door, line.authority.ca_file)
         with line.exporter():
             until(lambda: "MQTT: 1 topics" in logs[0].read_text(), told)
             until(lambda: server.query("alarm:vigia_alarm_active:held == 0"), told)
@@ -130,6 +161,8 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     body = first.get_body(("plain",))
     assert body is not None
     assert "Hay una alarma del proceso." in body.get_content()
-    said = manager.log + "".join(log.read_text() for log in logs)
-    for secret in (mail.password, hook.token, line.asked.password, *site.passwords.values()):
+    said = manager.log + server.log + "".join(log.read_text() for log in logs)
+    words = [file.read_text() for file in line.made.rglob("*-password") if file.stat().st_size]
+    assert len(words) == 9
+    for secret in (mail.password, hook.token, *words, *site.passwords.values()):
         assert secret not in said

@@ -1,19 +1,18 @@
-"""A real Alertmanager by deploy/alertmanager, on the loopback interface."""
+"""A real Alertmanager, started as docker-compose.yml starts it, on the loopback interface."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from broker.loopback import HOST, answers, free_port
 from broker.tether import spawn, stop
-from tests.processes.deployed import DEPLOY, deployed
+from tests.processes.composed import Composed
+from tests.processes.door import Door
 from tests.processes.sinks import MailSink, WebhookSink
 
 _START_LIMIT_S = 30.0
@@ -26,30 +25,37 @@ def find_alertmanager() -> str | None:
 
 
 class Alertmanager:
-    """Only ports, paths and intervals differ from the files. It tells `mail` and `hook`."""
+    """Only ports, paths and intervals differ from the files. It tells `mail` and `hook`, whose
+    certificates `ca_file` signed; `secrets` is what deploy/secrets made."""
 
     def __init__(
-        self, program: str, folder: Path, ca_file: Path, mail: MailSink, hook: WebhookSink
+        self,
+        program: str,
+        folder: Path,
+        secrets: Path,
+        ca_file: Path,
+        mail: MailSink,
+        hook: WebhookSink,
     ) -> None:
         self._program = program
         self._folder = folder
         self.port = free_port()
-        secrets = folder / "secrets"
-        secrets.mkdir(parents=True)
-        (secrets / "smtp-password").write_text(mail.password)
-        (secrets / "webhook-token").write_text(hook.token)
-        shutil.copy(DEPLOY / "alertmanager" / "vigia.tmpl", folder)
+        word = (secrets / "people" / "alertmanager-password").read_text()
+        self.door = Door(self.port, secrets / "authority" / "ca.pem", "admin", word)
+        self.service = Composed("alertmanager", folder, secrets)
+        (folder / "secrets" / "smtp-password").write_text(mail.password)
+        (folder / "secrets" / "webhook-token").write_text(hook.token)
         swaps = {
             "mail.plant.example:587": f"{HOST}:{mail.port}",
             "https://hooks.plant.example": f"https://{HOST}:{hook.port}",
-            "/etc/alertmanager": str(folder),
             _SYSTEM_CAS: str(ca_file),
             "group_wait: 10s": "group_wait: 1s",
             "group_wait: 30s": "group_wait: 1s",
             "group_interval: 1m": "group_interval: 1s",
             "group_interval: 5m": "group_interval: 1s",
         }
-        (folder / "alertmanager.yml").write_text(deployed("alertmanager/alertmanager.yml", swaps))
+        self.service.rewrite("alertmanager.yml", swaps)
+        self.service.rewrite("client.yml", {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,25 +65,18 @@ class Alertmanager:
 
     def post(self, alerts: Sequence[Mapping[str, str]]) -> None:
         """Tells it of alerts with these labels, as Prometheus would."""
-        body = json.dumps([{"labels": dict(labels)} for labels in alerts]).encode()
-        head = {"Content-Type": "application/json"}
-        url = f"http://{HOST}:{self.port}/api/v2/alerts"
-        with urllib.request.urlopen(urllib.request.Request(url, body, head), timeout=10):
-            pass
+        self.door.ask("/api/v2/alerts", [{"labels": dict(labels)} for labels in alerts])
 
     def alerts(self) -> list[dict[str, Any]]:
         """All that it knows of, with `labels` and `status`."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}/api/v2/alerts", timeout=10) as told:
-            found: list[dict[str, Any]] = json.load(told)
+        found: list[dict[str, Any]] = self.door.ask("/api/v2/alerts")
         return found
 
     def __enter__(self) -> Self:
         argv = [
             self._program,
-            f"--config.file={self._folder / 'alertmanager.yml'}",
-            f"--storage.path={self._folder / 'data'}",
+            *self.service.words,
             f"--web.listen-address={HOST}:{self.port}",
-            "--cluster.listen-address=",
         ]
         with (self._folder / "alertmanager.log").open("ab") as log:
             self._process = spawn(argv, output=log, cwd=self._folder)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from broker.loopback import HOST, answers, free_port
 from broker.tether import spawn, stop
+from tests.processes.door import Door
 
 _START_LIMIT_S = 30.0
 _PLAIN = """\
@@ -32,51 +32,50 @@ def find_prometheus() -> str | None:
     return shutil.which("prometheus")
 
 
-def scrapes(port: int) -> str:
-    """The configuration of one that asks `http://127.0.0.1:port/metrics` every second, as job
-    `vigia`."""
-    return _PLAIN.format(host=HOST, port=port)
+def scraping(program: str, folder: Path, port: int) -> Prometheus:
+    """One that asks `http://127.0.0.1:port/metrics` every second, as job `vigia`."""
+    folder.mkdir(parents=True)
+    config = folder / "prometheus.yml"
+    config.write_text(_PLAIN.format(host=HOST, port=port))
+    words = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    return Prometheus(program, folder, words, Door(free_port()))
 
 
 class Prometheus:
-    """Works by the text of a configuration, which lies in `folder`."""
+    """Started by `words`, in `folder`; `door` is the way to ask it."""
 
-    def __init__(self, program: str, folder: Path, config: str) -> None:
+    def __init__(self, program: str, folder: Path, words: Sequence[str], door: Door) -> None:
         self._program = program
         self._folder = folder
-        self._config = config
-        self.port = free_port()
+        self._words = words
+        self.door = door
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
+        return (self._folder / "prometheus.log").read_text()
 
     def start(self) -> None:
         """Returns once it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        config = self._folder / "prometheus.yml"
-        config.write_text(self._config)
-        log_path = self._folder / "prometheus.log"
-        argv = [
-            self._program,
-            f"--config.file={config}",
-            f"--storage.tsdb.path={self._folder / 'data'}",
-            f"--web.listen-address={HOST}:{self.port}",
-        ]
-        with log_path.open("ab") as log:
+        argv = [self._program, *self._words, f"--web.listen-address={HOST}:{self.door.port}"]
+        with (self._folder / "prometheus.log").open("ab") as log:
             self._process = spawn(argv, output=log, cwd=self._folder)
         limit = time.monotonic() + _START_LIMIT_S
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > limit:
-                raise RuntimeError(f"Prometheus did not start:\n{log_path.read_text()[-2000:]}")
+                raise RuntimeError(f"Prometheus did not start:\n{self.log[-2000:]}")
             time.sleep(0.05)
 
     def _ready(self) -> bool:
         """Whether it answers queries: for a while after its port is open it refuses them."""
-        if not answers(self.port):
+        if not answers(self.door.port):
             return False
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=10):
-                return True
+            self.door.ask("/-/ready")
         except urllib.error.URLError:
             return False
+        return True
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The result vector of a PromQL expression: `[{"metric": …, "value": [t, "x"]}]`."""
@@ -109,7 +108,6 @@ class Prometheus:
         self.stop()
 
     def _get(self, what: str, parameters: dict[str, str]) -> dict[str, Any]:
-        url = f"http://{HOST}:{self.port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
+        path = f"/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        answer: dict[str, Any] = self.door.ask(path)
         return answer
