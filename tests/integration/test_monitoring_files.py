@@ -131,11 +131,12 @@ def test_amtool_refuses_what_is_broken(
         ("class=process", "operators"),
         ("class=instrument", "maintenance"),
         ("class=line", "maintenance"),
+        ("class=heartbeat alertname=VigiaWatchdog", "heartbeat"),
         ("job=other", "maintenance"),
     ],
 )
 def test_who_is_told(alertmanager_folder: Path, labels: str, receiver: str) -> None:
-    words = ("config", "routes", "test", "--config.file", "alertmanager.yml", labels)
-    code, said = tool("amtool", *words, cwd=alertmanager_folder)
+    words = ("config", "routes", "test", "--config.file", "alertmanager.yml")
+    code, said = tool("amtool", *words, *labels.split(), cwd=alertmanager_folder)
     assert code == 0
     assert receiver in said.splitlines()
