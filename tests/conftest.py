@@ -194,7 +194,7 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[int], Prometheus]]:
         process.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def alertmanager() -> str:
     """The path of Alertmanager's program."""
     program = find_alertmanager()

@@ -14,8 +14,6 @@ import pytest
 from tests.integration.monitored_line import MonitoredLine
 from tests.integration.secure_site import Site, until
 from tests.processes.alertmanager import Alertmanager
-from tests.processes.authority import Authority
-from tests.processes.composed import made_secrets
 from tests.processes.deployed_prometheus import DeployedPrometheus
 from tests.processes.door import Door
 from tests.processes.prometheus import find_prometheus
@@ -48,53 +46,6 @@ def nobody_else_comes_in(door: Door, another_ca: Path) -> None:
     assert replace(door, ca_file=None).refusal("/metrics") == 400
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         replace(door, ca_file=another_ca).refusal("/metrics")
-
-
-INHIBITED = {
-    "a warning beside an instrument that lies": ("ProcessAlarm", "warning", "works/boiler", True),
-    "what is critical": ("ProcessAlarm", "critical", "works/boiler", False),
-    "a warning elsewhere": ("ProcessAlarm", "warning", "works/pump", False),
-    "its source": ("VigiaSourceDown", "warning", "works/boiler", True),
-    "what follows from a process that is down": ("VigiaSlow", "warning", "", True),
-    "what does not": ("VigiaUnaccounted", "critical", "", False),
-}
-
-
-def test_what_an_alarm_keeps_quiet(alertmanager: str, tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "authority")
-    causes = [
-        {"alertname": "InstrumentAlarm", "site": "works", "asset": "works/boiler"},
-        {"alertname": "VigiaProcessDown", "process": "edge/box"},
-    ]
-    others = [
-        {"alertname": name, "severity": severity, "site": "works", "asset": asset, "what": what}
-        for what, (name, severity, asset, _) in INHIBITED.items()
-    ]
-    with (
-        MailSink(authority) as mail,
-        WebhookSink(authority) as hook,
-        Alertmanager(
-            alertmanager,
-            tmp_path / "am",
-            made_secrets(tmp_path / "made"),
-            authority.ca_file,
-            mail,
-            hook,
-        ) as manager,
-    ):
-        manager.post([*causes, *others])
-        until(lambda: len(manager.alerts()) == len(causes) + len(others), lambda: manager.log)
-        expected = {what: inhibited for what, (_, _, _, inhibited) in INHIBITED.items()}
-        until(lambda: _quiet(manager) == expected, lambda: f"{_quiet(manager)}")
-
-
-def _quiet(manager: Alertmanager) -> dict[str, bool]:
-    """Whether each alert that says what it is here for is kept quiet."""
-    return {
-        one["labels"]["what"]: bool(one["status"]["inhibitedBy"])
-        for one in manager.alerts()
-        if "what" in one["labels"]
-    }
 
 
 @pytest.mark.prometheus

@@ -76,11 +76,13 @@ class MailSink:
 
 
 class WebhookSink:
-    """An HTTPS server that keeps what is posted with its token."""
+    """An HTTPS server that keeps what is posted with its token, or with `path` what is posted
+    there: then the address is the secret."""
 
     token = "secret-of-the-webhook"
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, path: str | None = None) -> None:
+        self._path = path
         self.calls: list[dict[str, Any]] = []
         self.refused = 0
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
@@ -88,6 +90,12 @@ class WebhookSink:
             self._server.socket, server_side=True
         )
         self.port = self._server.server_address[1]
+        self.url = f"https://{HOST}:{self.port}{path or ''}"
+
+    def _known(self, request: BaseHTTPRequestHandler) -> bool:
+        if self._path is not None:
+            return request.path == self._path
+        return request.headers["Authorization"] == f"Bearer {self.token}"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         sink = self
@@ -95,7 +103,7 @@ class WebhookSink:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers["Authorization"] != f"Bearer {sink.token}":
+                if not sink._known(self):
                     sink.refused += 1
                     self.send_error(401)
                     return
