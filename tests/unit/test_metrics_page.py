@@ -79,17 +79,42 @@ def test_alerts_that_are_routed_and_inhibited_exist() -> None:
     assert named <= {rule["alert"] for rule in RULES if "alert" in rule}
 
 
-def test_secrets_are_files_that_the_configuration_asks_for() -> None:
-    asked = (
-        "".join(
-            (ROOT / "deploy" / name).read_text()
-            for name in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml")
-        )
-        + (ROOT / "deploy" / "grafana" / "grafana.ini").read_text()
-    )
-    files = set(re.findall(r"/etc/\w+/(?:secrets|tls)/[\w.-]+", asked))
-    assert set(tables(ENGLISH)["file"]) == files
-    assert not re.search(r"(?im)^\s*\w*(password|token|secret)\s*[:=]\s*(?!\$__file)\S", asked)
+WATCHERS = ("prometheus", "alertmanager", "grafana")
+
+
+def mounted() -> dict[str, str]:
+    """Where compose shows a secret to Prometheus, Alertmanager and Grafana: the name under which
+    deploy/secrets makes it."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return {
+        one["target"]: compose["secrets"][one["source"]]["file"].partition("}/")[2]
+        for name in WATCHERS
+        for one in compose["services"][name]["secrets"]
+    }
+
+
+def test_every_secret_with_the_name_under_which_it_is_made() -> None:
+    told = {file: cells[1].strip("`") for file, cells in tables(ENGLISH)["file"].items()}
+    made = mounted()
+    for yours in ("smtp-password", "heartbeat-url"):
+        assert made[f"/etc/alertmanager/secrets/{yours}"] == f"alertmanager/{yours}"
+        made[f"/etc/alertmanager/secrets/{yours}"] = "empty; yours"
+    assert told == made
+
+
+def test_what_the_configuration_asks_for_is_a_file_that_is_there() -> None:
+    files = [one for name in WATCHERS for one in (ROOT / "deploy" / name).rglob("*")]
+    texts = "".join(one.read_text() for one in files if one.suffix in {".yml", ".ini"})
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    words = " ".join(word for name in WATCHERS for word in services[name].get("command", ()))
+    asked = set(re.findall(r"/etc/[a-z]+/(?:secrets|tls|web)/[\w.-]+", texts + words))
+    # A web.yml names the two beside it.
+    beside = {
+        f"/etc/{name}/web/server.{kind}.pem" for name in WATCHERS[:2] for kind in ("crt", "key")
+    }
+    assert asked | beside == set(mounted())
+    assert not asked & beside
+    assert not re.search(r"(?im)^\s*\w*(password|token|secret)\s*[:=]\s*(?!\$__file)\S", texts)
 
 
 def _words(cell: str) -> list[str]:
