@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def test_who_is_in_it_stays_and_a_new_password_is_taken(tmp_path: Path) -> None:
     after = users(folder, "prometheus")
     assert {user for user in before if before[user] != after[user]} == {"admin"}
     assert list(after) == [*WEB["prometheus"], "guest"]
+
+
+def test_a_certificate_that_is_renewed_fits_its_key(tmp_path: Path) -> None:
+    folder = made_secrets(tmp_path / "secrets")
+    for certificate in folder.glob("*/*.crt.pem"):
+        before = certificate.read_text()
+        certificate.unlink()
+        made_secrets(folder)
+        assert certificate.read_text() != before
+        pair = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        key = certificate.with_name(certificate.name.replace(".crt.", ".key."))
+        # Raises where they do not fit.
+        pair.load_cert_chain(certificate, key)
 
 
 @pytest.mark.prometheus
