@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,25 @@ def test_a_certificate_that_is_renewed_fits_its_key(tmp_path: Path) -> None:
         key = certificate.with_name(certificate.name.replace(".crt.", ".key."))
         # Raises where they do not fit.
         pair.load_cert_chain(certificate, key)
+
+
+@pytest.mark.parametrize(
+    ("file", "asked"),
+    [
+        ("rooms/exporters.crt.pem", "prometheus/prometheus.yml"),
+        ("alertmanager/server.crt.pem", "prometheus/prometheus.yml"),
+        ("prometheus/server.crt.pem", "grafana/provisioning/datasources/prometheus.yml"),
+    ],
+)
+def test_a_certificate_is_for_the_name_by_which_it_is_asked(
+    made: Path, file: str, asked: str
+) -> None:
+    name = file.partition("/")[0].replace("rooms", "exporters")
+    assert re.search(rf"\b{name}:\d+", (ROOT / "deploy" / asked).read_text())
+    for host, told in ((name, "does match"), ("localhost", "does match"), ("x", "does NOT match")):
+        words = ["openssl", "x509", "-noout", "-checkhost", host, "-in", str(made / file)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert told in done.stdout
 
 
 @pytest.mark.prometheus

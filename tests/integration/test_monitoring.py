@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.monitored_line import MonitoredLine
 from tests.integration.secure_site import Site, until
 from tests.processes.alertmanager import Alertmanager
+from tests.processes.composed import Composed
 from tests.processes.deployed_prometheus import DeployedPrometheus
 from tests.processes.door import Door
 from tests.processes.prometheus import find_prometheus
@@ -46,6 +48,20 @@ def nobody_else_comes_in(door: Door, another_ca: Path) -> None:
     assert replace(door, ca_file=None).refusal("/metrics") == 400
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         replace(door, ca_file=another_ca).refusal("/metrics")
+
+
+def grafana_s(folder: Path, made: Path, port: int) -> Door:
+    """As Grafana asks Prometheus, by its provisioning and by what compose shows to it."""
+    grafana = Composed("grafana", folder, made)
+    text = (folder / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    (source,) = yaml.safe_load(grafana.here(text))["datasources"]
+    assert source["basicAuth"]
+    assert source["jsonData"]["tlsAuthWithCACert"]
+    ca, password = (
+        Path(source["secureJsonData"][key].removeprefix("$__file{").removesuffix("}"))
+        for key in ("tlsCACert", "basicAuthPassword")
+    )
+    return Door(port, ca, source["basicAuthUser"], password.read_text())
 
 
 @pytest.mark.prometheus
@@ -90,6 +106,9 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
 
         for door in (manager.door, server.door):
             nobody_else_comes_in(door, line.authority.ca_file)
+        assert (
+            grafana_s(tmp_path / "grafana", line.made, server.door.port).refusal("/metrics") is None
+        )
         with line.exporter():
             until(lambda: "MQTT: 1 topics" in logs[0].read_text(), told)
             until(lambda: server.query("alarm:vigia_alarm_active:held == 0"), told)

@@ -38,7 +38,8 @@ class Composed:
         for source, target in self._mounted(compose["secrets"], secrets):
             there = Path(self.here(target))
             there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, there)
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, there)
 
     def _mounted(self, made: dict[str, Any], secrets: Path) -> Iterator[tuple[Path, str]]:
         for one in self._service["volumes"]:
