@@ -131,6 +131,8 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     body = first.get_body(("plain",))
     assert body is not None
     assert "Hay una alarma del proceso." in body.get_content()
+    # The heartbeat that nobody outside waits for is no error.
+    assert "level=error" not in manager.log.lower()
     said = manager.log + server.log + "".join(log.read_text() for log in logs)
     words = [file.read_text() for file in line.made.rglob("*-password") if file.stat().st_size]
     assert len(words) == 9
