@@ -27,7 +27,7 @@ demo: setup ## the whole line on real data, live in this terminal (DEMO_SEED, DE
 	@$(BIN)/vigia demo
 
 test: setup $(VENV)/.stamp-dev ## every test, on a real Kafka, Mosquitto, Prometheus, Alertmanager and RTSP server (TEST_ARGS="-k name")
-	@scripts/install-debian prometheus prometheus-alertmanager libfaketime systemd iproute2 kubernetes-client mosquitto-clients $(RTSP_SERVER)
+	@scripts/install-debian prometheus prometheus-alertmanager libfaketime systemd systemd-container sudo iproute2 kubernetes-client mosquitto-clients $(RTSP_SERVER)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
 check: $(VENV)/.stamp-dev ## ruff, mypy --strict and the directions of imports

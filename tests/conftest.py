@@ -43,6 +43,7 @@ REAL = {
     "systemd_analyze": "systemd",
     "kubectl": "kustomize",
     "network_off": "offline",
+    "machine": "machine",
 }
 """The marker of every test that uses a fixture of this name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.processes.marked import MarkedProcess
 
+ROOT = Path(__file__).parents[2]
 Start = Callable[..., MarkedProcess]
 
 
@@ -30,3 +32,15 @@ def vigia(tmp_path: Path) -> Iterator[Start]:
     yield start
     for process in started:
         process.kill_all()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What `make bundle` makes."""
+    folder = tmp_path_factory.mktemp("archive")
+    script = [str(ROOT / "scripts" / "bundle"), str(folder)]
+    made = subprocess.run(script, capture_output=True, text=True, check=False, timeout=280)
+    assert made.returncode == 0, made.stdout + made.stderr
+    (file,) = folder.glob("*.tar")
+    yield file
+    file.unlink()

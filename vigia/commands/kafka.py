@@ -43,12 +43,13 @@ def kafka(
     """Apache Kafka, until SIGTERM. This process becomes it.
 
     At the first start it formats the folder `log.dirs`. What it unpacks lies in a folder of its own
-    under the temporary one, from which programs must be allowed to run.
+    under the temporary one, from which programs must be allowed to run; it ends with the process.
     """
     text = _text(properties_file) + "".join(f"\n{_setting(one)}" for one in settings) + "\n"
     users = users_in(_text(users_file), str(users_file)) if users_file else {}
     data = _data(text, properties_file)
     scratch = Path(tempfile.mkdtemp(prefix="vigia-kafka-"))
+    _remove_at_the_end(scratch)
     in_force = scratch / "server.properties"
     in_force.write_text(text, encoding="utf-8")
     command = java(scratch)
@@ -56,6 +57,19 @@ def kafka(
     argv = server(command, heap_mb, in_force)
     sys.stdout.flush()
     os.execv(argv[0], argv)
+
+
+def _remove_at_the_end(folder: Path) -> None:
+    """Once this process has ended, however that may be and whatever it has become by then."""
+    ended, mine = os.pipe()
+    script = 'trap "" HUP INT TERM; read -r _; rm -rf -- "$0"'
+    quiet = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+    words = ["sh", "-c", script, str(folder)]
+    reads = (os.POSIX_SPAWN_DUP2, ended, 0)
+    os.posix_spawnp(words[0], words, os.environ, file_actions=[reads, quiet])
+    os.close(ended)
+    # Java inherits it, and the kernel closes it at the end.
+    os.set_inheritable(mine, True)
 
 
 def _text(file: Path) -> str:
