@@ -105,7 +105,7 @@ def test_the_commands_exist(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_unit_sees_no_secret_but_its_own(name: str) -> None:
     text = (UNITS / name).read_text(encoding="utf-8")
-    assert "InaccessiblePaths=/etc/vigia/secrets " in text
+    assert "InaccessiblePaths=/etc/vigia/secrets\n" in text
     shown = set(re.findall(r"^BindReadOnlyPaths=/etc/vigia/secrets/(\S+):", text, flags=re.M))
     room = re.sub(r"vigia-(\w+)@?\.service", r"\1", name)
     mine = {"rooms/ca.pem", f"rooms/kafka-{room}"}

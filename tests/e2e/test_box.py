@@ -171,17 +171,7 @@ def test_the_sandboxes_hold_and_nobody_is_in_their_way(machine: Box) -> None:
 @pytest.mark.parametrize("unit", ["vigia-kafka", *ROOMS])
 def test_a_unit_sees_no_secret_but_its_own(machine: Box, unit: str) -> None:
     pid = shown(machine, unit, "MainPID")
-    inside = [
-        "nsenter",
-        "--target",
-        pid,
-        "--mount",
-        "--user",
-        "--setuid",
-        "10001",
-        "--setgid",
-        "10001",
-    ]
+    inside = ["nsenter", "--target", pid, "--mount", "--user", "-S", "10001", "-G", "10001"]
     own = re.findall(r"secrets/\S+:(\S+)", machine.run("systemctl", "cat", unit))
     assert own
     for path in own:
@@ -232,7 +222,7 @@ def test_a_worker_that_hangs_is_started_again(machine: Box) -> None:
     machine.run("systemctl", "restart", unit)
     old = shown(machine, unit, "MainPID")
     machine.run("kill", "-STOP", old)
-    until(lambda: shown(machine, unit, "NRestarts") == "1")
+    until(lambda: shown(machine, unit, "NRestarts") != "0")
     until(lambda: shown(machine, unit, "ActiveState") == "active")
     assert shown(machine, unit, "MainPID") not in {"0", old}
     assert "Watchdog timeout" in machine.run("journalctl", "--no-pager", "--unit", unit)
@@ -256,16 +246,12 @@ def test_a_back_up_brings_everything_back(machine: Box) -> None:
     assert alarm(machine)["activations"] == before["activations"] + 1
 
 
-def test_a_password_is_changed(machine: Box) -> None:
+def test_passwords_and_programs_are_renewed(machine: Box, archive: Path) -> None:
     old = secret(machine, "rooms/kafka-edge")
     typed(machine, "renew")
     assert secret(machine, "rooms/kafka-edge") != old
     # It can still read its own.
     machine.run("systemctl", "restart", "mosquitto")
-    the_line_works(machine)
-
-
-def test_a_newer_one_takes_its_place(machine: Box, archive: Path) -> None:
     machine.run("rm", f"/home/{USER}/{archive.name}")
     (tree,) = machine.home.glob("vigia-*")
     made_newer(tree)
@@ -299,9 +285,14 @@ def made_newer(tree: Path) -> None:
     sums.write_text("\n".join([*kept, f"{sha256(wheel.read_bytes()).hexdigest()}  {name}", ""]))
 
 
-def test_it_stops_in_order(machine: Box) -> None:
-    machine.run("systemctl", "stop", "vigia.target", limit_s=120)
+def test_it_stops_in_order_and_comes_back_with_the_next_boot(machine: Box) -> None:
+    stop = on_a_box("restore")[0]
+    assert machine.typed(stop).returncode == 0
     for unit in ("vigia-kafka", "vigia-topics", *ROOMS):
         state = [shown(machine, unit, name) for name in ("ActiveState", "Result")]
         assert state == ["inactive", "success"], unit
-    assert shown(machine, "mosquitto", "ActiveState") == "active"
+    machine.reboot()
+    for unit in UNITS:
+        until(lambda unit=unit: shown(machine, unit, "ActiveState") == "active")  # type: ignore[misc]
+    the_line_works(machine)
+    assert troubles(machine) == []

@@ -54,34 +54,18 @@ class Box:
         self._furnish()
         for cgroup in self._cgroups:
             cgroup.mkdir(exist_ok=True)
-        entries = " ".join(f"'{one}/cgroup.procs'" for one in self._cgroups)
-        # A /run and cgroups of its own: this machine's stay as they are.
-        script = (
-            f'for one in {entries}; do echo $$ >"$one"; done; mount -t tmpfs tmpfs /run; exec "$@"'
-        )
-        words = [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "--pid",
-            "--fork",
-            "--kill-child",
-        ]
-        words += ["--mount-proc", "sh", "-euc", script, "sh"]
-        with self._console.open("wb") as console:
-            self._process = spawn(
-                [*words, *self._nspawn()],
-                output=console,
-                env={**_ENV, "UNIFIED_CGROUP_HIERARCHY": "1"},
-                death_signal=signal.SIGKILL,
-            )
-        self._wait_until_booted()
-        self.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
+        self._boot()
         self.run("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "adm,sudo", USER)
         sudoers = self.root / "etc" / "sudoers.d" / USER
         sudoers.write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
         sudoers.chmod(0o440)
+
+    def reboot(self) -> None:
+        """Returns once it has booted again."""
+        assert self._process is not None
+        self.run("systemctl", "reboot")
+        self._process.wait(_BOOT_S)
+        self._boot()
 
     def bring(self, file: Path) -> None:
         """Puts a file of this machine into the user's home."""
@@ -160,6 +144,23 @@ class Box:
             _remove(self.root / "etc" / name)
         (self.root / "etc" / "machine-id").touch()
         (self.root / "etc" / "systemd" / "system").mkdir()
+
+    def _boot(self) -> None:
+        self._leader = 0
+        entries = " ".join(f"'{one}/cgroup.procs'" for one in self._cgroups)
+        # A /run and cgroups of its own: this machine's stay as they are.
+        script = f'for one in {entries}; do echo $$ >"$one"; done; mount -t tmpfs tmpfs /run\n'
+        words = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork"]
+        words += ["--kill-child", "--mount-proc", "sh", "-euc", f'{script}exec "$@"', "sh"]
+        with self._console.open("wb") as console:
+            self._process = spawn(
+                [*words, *self._nspawn()],
+                output=console,
+                env={**_ENV, "UNIFIED_CGROUP_HIERARCHY": "1"},
+                death_signal=signal.SIGKILL,
+            )
+        self._wait_until_booted()
+        self.run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
 
     def _nspawn(self) -> list[str]:
         local = f"--bind-ro={sys.base_prefix}:/usr/local"
