@@ -55,6 +55,8 @@ class Box:
         for cgroup in self._cgroups:
             cgroup.mkdir(exist_ok=True)
         self._boot()
+        # A Python that is not the distribution's has its library there.
+        self.run("ldconfig")
         self.run("useradd", "--create-home", "--shell", "/bin/bash", "--groups", "adm,sudo", USER)
         sudoers = self.root / "etc" / "sudoers.d" / USER
         sudoers.write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
