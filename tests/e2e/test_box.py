@@ -22,7 +22,7 @@ import pytest
 from tests.deploy.install_page import on_a_box
 from tests.processes.box import ADDRESS, USER, Box, why_no_box
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(540)]
 ROOMS = ("vigia-edge", "vigia-stream@1", "vigia-exporters")
 UNITS = ("mosquitto", "vigia-kafka", "vigia-topics", *ROOMS)
 SECRETS = "/etc/vigia/secrets"

@@ -79,7 +79,7 @@ class Box:
         """The user's, as this machine sees it."""
         return self.root / _HOME.relative_to("/")
 
-    def typed(self, line: str, limit_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def typed(self, line: str, limit_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """A line as the user types it, at home."""
         words = ["runuser", "--login", USER, "-c", line]
         return self._entered(words, limit_s)
