@@ -3,10 +3,12 @@ names. A line that nothing here knows fails."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def test_a_command_of_compose_names_what_is_there(line: str) -> None:
     assert {word for word in rest if word not in options} <= set(compose["services"])
 
 
-def test_the_commands_of_kubernetes_fit_its_manifests(kubectl: Path) -> None:
+def test_the_commands_of_kubernetes_fit_its_manifests(kubectl: Path, tmp_path: Path) -> None:
     told = starting("kubectl ")
     folders = {words[-1] for words in map(shlex.split, told) if "kustomize" in words[1]}
     applied = {words[-1] for words in map(shlex.split, told) if words[1] == "apply"}
@@ -75,8 +77,30 @@ def test_the_commands_of_kubernetes_fit_its_manifests(kubectl: Path) -> None:
         re.split(r" (?:generic|tls) ", line)[1].split()[0] for line in told if "secret" in line
     }
     assert wanted == given
+    secrets = [line for line in told if "secret" in line]
+    _secrets_are_taken_as_they_were_made(kubectl, secrets, tmp_path)
     names = {f"{one['kind'].lower()}/{one['metadata']['name']}" for one in manifests}
     assert {line.split()[-1] for line in told if "rollout" in line} <= names
+
+
+def _secrets_are_taken_as_they_were_made(kubectl: Path, lines: list[str], folder: Path) -> None:
+    """What the commands would send, for which no cluster is needed."""
+    make = [
+        str(ROOT / "deploy" / "secrets" / "make"),
+        str(folder),
+        "--host",
+        "vigia-exporters.vigia",
+    ]
+    subprocess.run(make, check=True, capture_output=True)
+    rooms = folder / "rooms"
+    for line in lines:
+        words = [str(kubectl), *shlex.split(line)[1:], "--dry-run=client", "--output=json"]
+        done = subprocess.run(words, cwd=rooms, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        sent = json.loads(done.stdout)
+        for name, coded in sent["data"].items():
+            made = {"tls.crt": "exporters.crt.pem", "tls.key": "exporters.key.pem"}.get(name, name)
+            assert b64decode(coded) == (rooms / made).read_bytes()
 
 
 def test_secrets_are_made_as_it_says(tmp_path: Path) -> None:
