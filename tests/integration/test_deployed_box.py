@@ -19,17 +19,10 @@ import yaml
 from broker.loopback import HOST, free_port
 from broker.tether import spawn, stop
 from tests.conftest import RunningKafka
+from tests.processes.deployed import DEPLOY, deployed
 from tests.processes.mosquitto import Mosquitto, find_mosquitto
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 LIMIT_S = 90.0
-
-
-def swapped(text: str, swaps: dict[str, str]) -> str:
-    for here, there in swaps.items():
-        assert here in text, here
-        text = text.replace(here, there)
-    return text
 
 
 class Box:
@@ -50,7 +43,7 @@ class Box:
             "host: mosquitto": f"host: {HOST}",
             "8883": str(self.mqtt),
         }
-        self.plant.write_text(swapped((DEPLOY / "site" / "plant.yaml").read_text(), swaps))
+        self.plant.write_text(deployed("site/plant.yaml", swaps))
 
     def kafka_words(self) -> list[str]:
         """As the container's command is, but for ports and paths."""
@@ -78,7 +71,7 @@ class Box:
         shutil.copy(DEPLOY / "mosquitto" / "acl", folder / "config" / "acl")
         swaps = {"8883 0.0.0.0": f"{self.mqtt} {HOST}", "/mosquitto/": f"{folder}/"}
         conf = folder / "mosquitto.conf"
-        text = swapped((DEPLOY / "mosquitto" / "mosquitto.conf").read_text(), swaps)
+        text = deployed("mosquitto/mosquitto.conf", swaps)
         conf.write_text(f"{text}user root\n")
         return conf
 
