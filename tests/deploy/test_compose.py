@@ -221,6 +221,41 @@ def test_what_the_image_of_kafka_holds_is_all_that_it_needs(tmp_path: Path) -> N
         subprocess.run([python, "-P", "-m", "vigia", *words], cwd=tmp_path, check=True)
 
 
+def test_what_the_image_of_the_rooms_leaves_out_is_missed_by_nobody(tmp_path: Path) -> None:
+    """The Dockerfile's own command takes it out of a copy of this environment. The rooms then open
+    what is theirs, and score with a model that ships."""
+    text = DOCKERFILES[0].read_text(encoding="utf-8")
+    (told,) = re.findall(r"^RUN (rm -r .+?[^\\])$", text, flags=re.M | re.S)
+    site = tmp_path / "vigia" / "site"
+    site.mkdir(parents=True)
+    installed = Path(sysconfig.get_path("purelib"))
+    taken = set(re.findall(r"\$SITE/(\w+)/", told))
+    for one in installed.iterdir():
+        if one.name in taken:
+            shutil.copytree(one, site / one.name, copy_function=os.symlink)
+        elif one.suffix != ".pth" and one.name != "setuptools":
+            (site / one.name).symlink_to(one)
+    here = told.replace("/opt/", f"{tmp_path}/")
+    subprocess.run(["sh", "-euc", here], env={**os.environ, "SITE": "site"}, check=True)
+
+    code = f"""
+import importlib, pkgutil, sys
+from pathlib import Path
+sys.path[:0] = [{str(ROOT)!r}, {str(site)!r}]
+for room in ("contracts", "broker", "edge", "stream", "exporters", "vigia"):
+    for one in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{{room}}."):
+        importlib.import_module(one.name)
+from stream.adapters.onnx_package import load_package
+load_package(Path({str(ROOT / "models" / "whut-lstm")!r}))
+import numpy, onnxruntime, pyarrow
+for one in (numpy, onnxruntime, pyarrow):
+    assert Path(one.__file__).is_relative_to({str(site)!r}), one.__file__
+"""
+    argv = [sys.executable, "-S", "-P", "-c", code]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_nothing_secret_goes_to_the_builder() -> None:
     told = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in told if line and not line.startswith("#")]

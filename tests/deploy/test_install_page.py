@@ -51,7 +51,7 @@ def test_a_command_of_vigia_is_one(line: str) -> None:
 def test_a_command_of_compose_names_what_is_there(line: str) -> None:
     compose: Any = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     verb, *rest = shlex.split(line)[2:]
-    assert verb in {"build", "up", "ps", "logs", "run", "stop", "start"}
+    assert verb in {"build", "up", "ps", "logs", "run", "stop", "start", "create"}
     if verb == "run":
         options = {"--rm"}
         (service, *words) = [word for word in rest if word not in options]
