@@ -15,7 +15,7 @@ PIPED ?= ../shared/data/piped
 # ONNX Runtime would tell its maker of every process that loads it.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup demo test check chaos chaos-full faults soak bench profile fuzz grade models dashboards grafana-schema bundle sbom lock clean
+.PHONY: help setup demo test check chaos chaos-full faults soak containers bench profile fuzz grade models dashboards grafana-schema bundle sbom lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ chaos-full: setup $(VENV)/.stamp-dev ## from MQTT on: edge, workers and Kafka ki
 soak: setup $(VENV)/.stamp-dev ## half an hour with faults in it: memory, threads and open files of every process (SOAK_SECONDS, SOAK_SEED, SOAK_RATE, SOAK_JSON)
 	@scripts/install-debian $(RTSP_SERVER)
 	@$(BIN)/python -m tests.soak
+
+containers: $(VENV)/.stamp-dev ## docker-compose.yml built and started on this machine's Docker, as root: an alarm, health, bounds, stop (CONTAINERS_WITHOUT="grafana")
+	@$(BIN)/python -m tests.containers
 
 faults: setup $(VENV)/.stamp-dev ## every fault that a site box meets, on a real line, as a table (FAULTS_ONLY, FAULTS_JSON, FAULTS_FOLDER)
 	@scripts/install-debian libfaketime $(RTSP_SERVER)

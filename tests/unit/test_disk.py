@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -55,7 +56,7 @@ async def test_a_crash_at_any_byte_keeps_what_was_synced_and_cuts_the_rest(tmp_p
     file = tmp_path / "x.db"
     # Small pages make a short log. CRASH_STRIDE=1 tries every byte of it, in a minute.
     stride = int(os.environ.get("CRASH_STRIDE", "41"))
-    with sqlite3.connect(file) as db:
+    with contextlib.closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA page_size=512")
         db.execute("VACUUM")
     spool = DiskSpool(file)
