@@ -40,7 +40,20 @@ def faults(document: Document) -> list[str]:
         for fault in (*_ports(name, service), *_watched(service), *_whole(service, document)):
             found.append(f"{name}: {fault}")
         found += [f"{name}: {fault}" for fault in _order(service, document["services"])]
-    return found
+    return [*found, *_built(document["services"])]
+
+
+def _built(services: Document) -> Iterator[str]:
+    """Where two services build one image, a builder that works on both at once fails; and no
+    registry has ours."""
+    ours = {n: one for n, one in services.items() if one["image"].partition(":")[0] in OURS}
+    for name, one in ours.items():
+        if one.get("pull_policy") != "never":
+            yield f"{name}: its image is looked for in a registry"
+    for image in sorted({one["image"] for one in ours.values()}):
+        by = [name for name, one in ours.items() if one["image"] == image and "build" in one]
+        if len(by) != 1:
+            yield f"{image} is built by {by}"
 
 
 def _hardened(service: Document) -> Iterator[str]:

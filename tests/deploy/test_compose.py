@@ -78,6 +78,9 @@ def put(*path: str | int) -> Callable[[Any, Any], None]:
         (put("services", "kafka", "healthcheck"), None, "nobody looks"),
         (put("services", "edge", "volumes", 0, "read_only"), None, "may write"),
         (put("services", "kafka", "ports"), ["9092:9092"], "open to all"),
+        (put("services", "stream", "build"), {"context": "."}, "is built by"),
+        (put("services", "kafka", "build"), None, "is built by []"),
+        (put("services", "topics", "pull_policy"), None, "looked for in a registry"),
         (put("services", "prometheus", "ports"), ["0.0.0.0:9090:9090"], "open to all"),
     ],
 )
