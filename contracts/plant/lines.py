@@ -39,8 +39,11 @@ class _Walk:
             return [self.value(child, (*path, i)) for i, child in enumerate(node.value)]
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError) as error:
+        except yaml.YAMLError as error:
             raise YamlError(f"expected a plain value: {error}", line) from error
+        except (ValueError, OverflowError) as error:
+            told = "expected a plain value; text that looks like a date or a number needs quotes"
+            raise YamlError(told, line) from error
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
