@@ -144,7 +144,7 @@ def test_what_was_wrong_with_a_payload_does_not_keep_the_payload() -> None:
         ("deep-blocks", "nested too deep"),
         ("deep-lists", "nested too deep"),
         ("base-60", "at most 10000 characters"),
-        ("base-60-with-point", "too large"),
+        ("base-60-with-point", "needs quotes"),
         ("a-long-number", "at most 10000 characters"),
         ("many-values", "more than 300000 values"),
         ("keys-of-keys", "nested too deep"),
