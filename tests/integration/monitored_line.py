@@ -16,8 +16,11 @@ from broker.tether import spawn, stop
 from broker.topics import create_topics
 from contracts.plant import read_plant
 from tests.integration.secure_site import ACLS, Site
+from tests.processes.alertmanager import Alertmanager
 from tests.processes.authority import Authority
 from tests.processes.composed import made_secrets
+from tests.processes.deployed_prometheus import DeployedPrometheus
+from tests.processes.sinks import MailSink, WebhookSink
 from vigia.commands.topics import topic_specs
 
 
@@ -61,6 +64,24 @@ class MonitoredLine:
         if isinstance(rooms, Site):
             rooms.vigia("topics", "create")
             rooms.vigia("topics", "allow", str(ACLS))
+
+    @contextmanager
+    def watchers(
+        self, prometheus: str, alertmanager: str, mail: MailSink, hook: WebhookSink
+    ) -> Iterator[tuple[Alertmanager, DeployedPrometheus]]:
+        """The two programs, as compose starts them; Alertmanager tells `mail` and `hook`."""
+        folder, ca = self._rooms.folder, self.authority.ca_file
+        with (
+            Alertmanager(alertmanager, folder / "am", self.made, ca, mail, hook) as manager,
+            DeployedPrometheus(
+                prometheus,
+                folder / "prom",
+                self.made,
+                exporter=self.port,
+                alertmanager=manager.port,
+            ) as server,
+        ):
+            yield manager, server
 
     @contextmanager
     def exporter(self) -> Iterator[Path]:

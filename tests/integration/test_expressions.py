@@ -17,9 +17,7 @@ from tests.integration.monitored_line import MonitoredLine, Plain
 from tests.integration.secure_site import until
 from tests.integration.test_monitoring import prometheus_program
 from tests.integration.troubled_line import PLANT, TroubledLine
-from tests.processes.alertmanager import Alertmanager
 from tests.processes.deployed import DEPLOY
-from tests.processes.deployed_prometheus import DeployedPrometheus
 from tests.processes.prometheus import Prometheus
 from tests.processes.sinks import MailSink, WebhookSink
 
@@ -72,21 +70,10 @@ def test_every_expression_has_data(
     with (
         WebhookSink(line.authority) as hook,
         # Nobody takes its mail: that is one of the alerts.
-        Alertmanager(
-            alertmanager,
-            tmp_path / "am",
-            line.made,
-            line.authority.ca_file,
-            MailSink(line.authority),
-            hook,
-        ) as manager,
-        DeployedPrometheus(
-            prometheus_program(),
-            tmp_path / "prom",
-            line.made,
-            exporter=line.port,
-            alertmanager=manager.port,
-        ) as server,
+        line.watchers(prometheus_program(), alertmanager, MailSink(line.authority), hook) as (
+            _,
+            server,
+        ),
     ):
 
         def none_is_missing() -> bool:

@@ -14,9 +14,7 @@ import yaml
 
 from tests.integration.monitored_line import MonitoredLine
 from tests.integration.secure_site import Site, until
-from tests.processes.alertmanager import Alertmanager
 from tests.processes.composed import Composed
-from tests.processes.deployed_prometheus import DeployedPrometheus
 from tests.processes.door import Door
 from tests.processes.prometheus import find_prometheus
 from tests.processes.sinks import MailSink, WebhookSink
@@ -73,17 +71,8 @@ def test_an_event_is_one_e_mail_and_one_webhook_and_its_end_another(
     with (
         MailSink(line.authority) as mail,
         WebhookSink(line.authority) as hook,
-        Alertmanager(
-            alertmanager, tmp_path / "am", line.made, line.authority.ca_file, mail, hook
-        ) as manager,
         line.senses() as logs,
-        DeployedPrometheus(
-            prometheus_program(),
-            tmp_path / "prom",
-            line.made,
-            exporter=line.port,
-            alertmanager=manager.port,
-        ) as server,
+        line.watchers(prometheus_program(), alertmanager, mail, hook) as (manager, server),
         site.sensor() as publish,
     ):
 

@@ -38,6 +38,13 @@ def test_a_file_that_names_no_users_is_refused(tmp_path: Path, text: str, told: 
     assert "short-secret" not in said
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "users").write_bytes(b"vigia-\xff:secret-of-the-edge-0123")
+    words = [str(tmp_path / "users"), "--kafka", "127.0.0.1:1", "--ca-file", "x"]
+    done = CliRunner().invoke(users, [*words, "--certificate-file", "x"])
+    assert str(done.exception) == f"{tmp_path / 'users'}: expected UTF-8"
+
+
 def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     said = refused(tmp_path, "vigia-edge:secret-of-the-edge-0123")
     assert f"ca_file {tmp_path / 'none'}: No such file" in said

@@ -12,7 +12,7 @@ import click
 from broker.kafka_java import format_once, java, server
 from contracts.errors import ConfigError
 from contracts.users import users_in
-from vigia.commands.files import read_bounded
+from vigia.commands.files import read_text
 
 
 @click.command()
@@ -45,8 +45,8 @@ def kafka(
     At the first start it formats the folder `log.dirs`. What it unpacks lies in a folder of its own
     under the temporary one, from which programs must be allowed to run; it ends with the process.
     """
-    text = _text(properties_file) + "".join(f"\n{_setting(one)}" for one in settings) + "\n"
-    users = users_in(_text(users_file), str(users_file)) if users_file else {}
+    text = read_text(properties_file) + "".join(f"\n{_setting(one)}" for one in settings) + "\n"
+    users = users_in(read_text(users_file), str(users_file)) if users_file else {}
     data = _data(text, properties_file)
     scratch = Path(tempfile.mkdtemp(prefix="vigia-kafka-"))
     _remove_at_the_end(scratch)
@@ -70,13 +70,6 @@ def _remove_at_the_end(folder: Path) -> None:
     os.close(ended)
     # Java inherits it, and the kernel closes it at the end.
     os.set_inheritable(mine, True)
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_bounded(file).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: expected UTF-8") from None
 
 
 def _setting(given: str) -> str:

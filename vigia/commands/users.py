@@ -15,7 +15,7 @@ from broker.passwords import set_passwords
 from contracts.errors import BrokerError
 from contracts.plant.model import Kafka
 from contracts.users import users_in
-from vigia.commands.files import read_bounded
+from vigia.commands.files import read_text
 
 _AGAIN_S = 0.5
 
@@ -45,7 +45,7 @@ def users(
     """
     # Why Kafka does not answer is said once, by the error that ends the command.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    wanted = users_in(read_bounded(file).decode(errors="replace"), str(file))
+    wanted = users_in(read_text(file), str(file))
     door = Kafka(
         ca_file=ca_file, certificate_file=certificate_file, key_file=key_file or certificate_file
     )
