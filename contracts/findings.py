@@ -44,7 +44,10 @@ WELL: dict[str, dict[Language, str]] = {
 """By code: what is as it should be."""
 ILL: dict[str, dict[Language, str]] = {
     "refused": {"en": "{why}", "es": "{why}"},
-    "not-asked": {"en": "not asked: {why}", "es": "no se preguntó: {why}"},
+    "not-asked": {
+        "en": "not asked, for {why} cannot be used",
+        "es": "no se preguntó, pues {why} no se puede usar",
+    },
     "late": {"en": "nothing came in {seconds} s", "es": "nada llegó en {seconds} s"},
     "topic-missing": {
         "en": "is not there: vigia topics create",

@@ -184,8 +184,7 @@ class Link:
             elif error is None:
                 done.set_result(None)
             else:
-                told = tls_fault(error, "mqtt") if isinstance(error, SSLError) else str(error)
-                done.set_exception(SourceError(told))
+                done.set_exception(SourceError(_told(error)))
 
         def work() -> None:
             failed: OSError | ValueError | None = None
@@ -356,3 +355,10 @@ class Link:
     ) -> None:
         if not self._lost.done():
             self._lost.set_result(f"the connection was lost: {code}")
+
+
+def _told(error: OSError | ValueError) -> str:
+    """Why there is no connection, for a person."""
+    if isinstance(error, SSLError):
+        return tls_fault(error, "mqtt")
+    return (isinstance(error, OSError) and error.strerror) or str(error)
